@@ -62,17 +62,14 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use limits::LimitSettings;
 pub use problem::Problem;
+pub(crate) use problem::ProblemReason;
 pub use settings::ServerSettings;
 
 use self::{client_ip::TrustedProxies, documents::DocumentCache, limits::Limits};
 use crate::{
     flow::{Flow, Panicked},
-    model::transcript::MAX_BYTES as MAX_TRANSCRIPT,
     twilio::PublicUrl,
 };
-
-/// The largest request body with many statements of consent, in bytes.
-const MAX_STATEMENTS: usize = 1024 * 1024;
 
 /// The shared state of every handler.
 #[derive(Clone)]
@@ -128,7 +125,7 @@ pub fn router(
             middleware::from_fn(connection::require_host),
             middleware::from_fn(connection::close_if_body_unread),
             tower::util::option_layer(cors::layer(&settings.cors_origins)),
-            body::limit(body::DEFAULT_LIMIT),
+            middleware::from_fn(body::limited),
         ))
         .with_state(api)
 }
@@ -178,10 +175,7 @@ fn bearer() -> Router<Api> {
         .route("/v1/approvals", without_head(get(approvals::list), "GET"))
         .route("/v1/approvals/{id}", post(approvals::decide))
         .route("/v1/exports", post(exports::create))
-        .route(
-            "/v1/recordings/{id}/transcript",
-            put(transcript::file).layer(body::limit(MAX_TRANSCRIPT)),
-        )
+        .route("/v1/recordings/{id}/transcript", put(transcript::file))
         .route("/v1/audit", get(audit::list))
         .route("/v1/retention", get(retention::show))
         .route(
@@ -192,12 +186,7 @@ fn bearer() -> Router<Api> {
             "/v1/conferences/{sid}/parties",
             get(parties::of_conference).post(parties::name_of_conference),
         )
-        .route(
-            "/v1/consents",
-            get(consents::list)
-                .post(consents::record)
-                .layer(body::limit(MAX_STATEMENTS)),
-        )
+        .route("/v1/consents", get(consents::list).post(consents::record))
         .route("/v1/consents/search", post(consents::search))
 }
 

@@ -35,6 +35,9 @@ pub enum Error {
     /// Several faults of the settings, one per line.
     #[error("the configuration has faults:\n  {0}")]
     Settings(String),
+    /// Several faults of the policy file, one per line.
+    #[error("the policy file has faults:\n  {0}")]
+    Policy(String),
     /// The root key.
     #[error(transparent)]
     Custody(#[from] custody::Error),
@@ -82,6 +85,8 @@ pub enum NewStores {
     OfSnapshots,
     /// All stores of a new vault.
     All,
+    /// None, and a missing folder is tolerated: what is done needs no store.
+    NoneNeeded,
 }
 
 /// An opened configuration: backends chosen, nothing unlocked yet.
@@ -119,12 +124,12 @@ impl App {
         new: NewStores,
     ) -> Result<Self, Error> {
         let custody = custody::open(std::mem::take(&mut config.custody), &config.base)?;
-        let opened = |settings, is_new| {
-            if is_new {
-                Store::make(settings, &config.base)
-            } else {
-                Store::open(settings, &config.base)
+        let opened = |settings, is_new| match Store::open(settings, &config.base) {
+            Err(store::Error::NoFolder { .. }) if is_new => Store::make(settings, &config.base),
+            Err(store::Error::NoFolder { path }) if new == NewStores::NoneNeeded => {
+                Ok(Store::away(path))
             }
+            opened => opened,
         };
         let is_both = config.recovery.store.is_none();
         let store = opened(
@@ -132,7 +137,10 @@ impl App {
             new == NewStores::All || new == NewStores::OfSnapshots && is_both,
         )?;
         let recovery = match &config.recovery.store {
-            Some(settings) => opened(settings, new != NewStores::None)?,
+            Some(settings) => opened(
+                settings,
+                matches!(new, NewStores::All | NewStores::OfSnapshots),
+            )?,
             None => store.clone(),
         };
         let db = Db::open(&config.database, &config.base)
@@ -240,6 +248,31 @@ impl App {
         Ok((flow, committer))
     }
 
+    /// Returns [`Self::flow_to_read`] for a dry run and [`Self::flow`] for the act itself, of which
+    /// a command needs no callbacks.
+    ///
+    /// # Errors
+    /// Errors of the parts.
+    pub async fn flow_for(&mut self, dry_run: bool) -> Result<Flow, Error> {
+        if dry_run {
+            self.flow_to_read().await
+        } else {
+            Ok(self.flow().await?.0)
+        }
+    }
+
+    /// As [`Self::flow`], to shred only: also while the store is away.
+    ///
+    /// # Errors
+    /// Errors of the parts.
+    pub async fn flow_to_shred(&mut self) -> Result<Flow, Error> {
+        let vault = Vault::unlock_to_shred(self.parts()).await?;
+        vault.finish_restore().await?;
+        let (flow, _) = self.build_flow(vault, self.rules()?).await?;
+        flow.clock.begin().await?;
+        Ok(flow)
+    }
+
     /// Unlocks the vault and builds all use cases, for decisions by the version in force, as the
     /// service makes them.
     ///
@@ -345,7 +378,7 @@ pub fn read_rules(path: &Path) -> Result<Rules, Error> {
         cause,
     })?;
     let rules = Rules::parse(&name, &text).map_err(|faults| {
-        Error::Settings(
+        Error::Policy(
             faults
                 .iter()
                 .map(ToString::to_string)

@@ -284,7 +284,10 @@ impl Cli {
                 recordings,
                 reason,
                 dry_run,
-            } => recordings::shred(open(&file).await?, recordings, reason, dry_run, out).await,
+            } => {
+                let app = open_with(&file, NewStores::NoneNeeded).await?;
+                recordings::shred(app, recordings, reason, dry_run, out).await
+            }
             Command::Consent(command) => command.perform(open(&file).await?, out).await,
             Command::Revoke(command) => command.perform(open(&file).await?, out).await,
             Command::Hold(command) => command.perform(open(&file).await?, out).await,

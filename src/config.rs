@@ -124,11 +124,19 @@ impl Config {
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty())
             .unwrap_or(Path::new("."));
-        let config = Self::layered(&name, &text, base, environment())?;
+        let config = Self::of_text(&name, &text, base)?;
         Ok(Self {
             file: Some(file.to_owned()),
             ..config
         })
+    }
+
+    /// Reads a configuration that may be in no file yet, overridden by the environment.
+    ///
+    /// # Errors
+    /// Every fault found, each with its place.
+    pub fn of_text(name: &str, text: &str, base: &Path) -> Result<Self, ConfigFaults> {
+        Self::layered(name, text, base, environment())
     }
 
     /// Merges a configuration text with overriding variables (without their prefix). A variable

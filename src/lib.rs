@@ -6,6 +6,7 @@
 //! ```text
 //! callback   → twilio::signature → flow::ingest::accept → row announced + work enqueued        one transaction, then 204
 //! work       → twilio::media stream → vault::deposit: seal → store → key entry + row + entry   one transaction, last
+//! message    → twilio::signature → flow::ingest::messages: seal → row + key entry + ciphertext + entry      one transaction of many, then 200
 //! listening  → api token → Principal → Facts (consents, holds, approval, budget) → policy::decide → Grant → entry → vault::open → bytes
 //! consent    → flow::consent → statement + entry, recordings released or put in quarantine    one transaction
 //! revocation → flow::erasure → each reached recording, present and later: tombstone + key entry destroyed + entry + receipt   one transaction for some hundreds
@@ -48,6 +49,10 @@ pub mod app;
 pub mod demo;
 
 pub mod cli;
+
+#[cfg(test)]
+#[path = "../tests/needs/moto.rs"]
+mod moto;
 
 #[cfg(test)]
 #[path = "../tests/needs/mod.rs"]

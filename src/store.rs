@@ -5,7 +5,7 @@
 //! ciphertext under a random id, and of a recovery file where it stands in time.
 //!
 //! INVARIANT: what can be listed or read is whole and durable. What a crash leaves behind cannot be
-//! read, and [`Store::sweep_uploads`] removes it.
+//! read, and [`Store::sweep_uploads`] and [`Store::sweep_unrecorded`] remove it.
 
 mod error;
 mod folder;
@@ -25,13 +25,13 @@ pub use error::Error;
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 pub use name::{InvalidRecoveryName, Name, RecoveryKind, RecoveryName};
 use object_store::{
-    ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3, local::LocalFileSystem,
-    memory::InMemory,
+    ObjectStore, ObjectStoreExt, PutPayload, local::LocalFileSystem, memory::InMemory,
 };
 pub use settings::StoreSettings;
+pub use upload::UnrecordedSwept;
 pub use writer::Writer;
 
-use self::{folder::Folder, name::OBJECTS, path::Paths, settings::StoreLocation};
+use self::{folder::Folder, name::OBJECTS, path::Paths, s3::S3Bucket, settings::StoreLocation};
 use crate::model::{id::ObjectId, time::Timestamp};
 
 /// Ranges closer than this are fetched as one: cheaper than a second request, and not much more
@@ -53,9 +53,12 @@ pub struct Store {
 #[derive(Clone)]
 enum Kind {
     Folder(Folder),
-    S3(Arc<AmazonS3>),
+    S3(S3Bucket),
     Memory,
     Adapter,
+    /// A folder that was not there when the process began: nothing in it is read or written, also
+    /// if it appears.
+    Away(Arc<str>),
 }
 
 /// One object, as a listing shows it.
@@ -112,9 +115,9 @@ impl Store {
                 }
             }
             StoreLocation::S3 { bucket, prefix } => {
-                let s3 = Arc::new(s3::client(settings, &bucket, base)?);
+                let s3 = s3::client(settings, &bucket, base)?;
                 Self {
-                    inner: s3.clone(),
+                    inner: s3.objects.clone(),
                     kind: Kind::S3(s3),
                     paths: Paths::under(prefix),
                 }
@@ -132,10 +135,20 @@ impl Store {
         }
     }
 
+    /// A store whose folder is not there, for what can be done without: every operation fails with
+    /// [`Error::NoFolder`].
+    pub fn away(path: String) -> Self {
+        Self {
+            inner: Arc::new(InMemory::new()),
+            kind: Kind::Away(path.into()),
+            paths: Paths::default(),
+        }
+    }
+
     /// The word by which errors name this store.
     pub fn name(&self) -> &'static str {
         match self.kind {
-            Kind::Folder(_) => "folder",
+            Kind::Folder(_) | Kind::Away(_) => "folder",
             Kind::S3(_) => "s3",
             Kind::Memory => "memory",
             Kind::Adapter => "adapter",
@@ -213,8 +226,24 @@ impl Store {
     pub async fn sweep_uploads(&self, older_than: Timestamp) -> Result<u64, Error> {
         match &self.kind {
             Kind::Folder(folder) => folder.sweep(older_than).await,
-            Kind::S3(s3) => upload::sweep(self, s3.as_ref(), older_than).await,
+            Kind::S3(s3) => upload::sweep(self, s3.objects.as_ref(), older_than).await,
             Kind::Memory | Kind::Adapter => Ok(0),
+            Kind::Away(_) => self.stands().await.map(|()| 0),
+        }
+    }
+
+    /// Aborts uploads of ours that the store itself says began before `older_than` and that nobody
+    /// recorded: their process died between starting and recording them. Only S3 has such. Choose a
+    /// time that no live upload is older than, with room for a store whose clock differs.
+    ///
+    /// # Errors
+    /// A fault of the store; what was aborted until then stays aborted. A store that does not let
+    /// its uploads be listed is no fault: the result says so.
+    pub async fn sweep_unrecorded(&self, older_than: Timestamp) -> Result<UnrecordedSwept, Error> {
+        match &self.kind {
+            Kind::S3(s3) => upload::sweep_unrecorded(self, s3, older_than).await,
+            Kind::Folder(_) | Kind::Memory | Kind::Adapter => Ok(UnrecordedSwept::default()),
+            Kind::Away(_) => self.stands().await.map(|()| UnrecordedSwept::default()),
         }
     }
 
@@ -250,14 +279,20 @@ impl Store {
     async fn stands(&self) -> Result<(), Error> {
         match &self.kind {
             Kind::Folder(folder) => folder.is_there().await,
+            Kind::Away(path) => Err(no_folder(path)),
             Kind::S3(_) | Kind::Memory | Kind::Adapter => Ok(()),
         }
     }
 
     /// Every whole file of ours below `top`, in no order. What is not ours is passed over.
     fn named(&self, top: &'static str) -> BoxStream<'static, Result<Found, Error>> {
-        if let Kind::Folder(folder) = &self.kind {
-            return folder.named(top);
+        match &self.kind {
+            Kind::Folder(folder) => return folder.named(top),
+            Kind::Away(path) => {
+                let error = no_folder(path);
+                return futures_util::stream::once(async { Err(error) }).boxed();
+            }
+            Kind::S3(_) | Kind::Memory | Kind::Adapter => {}
         }
         let store = self.name();
         let paths = self.paths.clone();
@@ -276,6 +311,7 @@ impl Store {
     }
 
     async fn size_of(&self, name: Name) -> Result<u64, Error> {
+        self.may_be_read()?;
         let meta = self
             .inner
             .head(&self.paths.of(name))
@@ -289,7 +325,16 @@ impl Store {
         found.pop().ok_or_else(|| self.short())
     }
 
+    /// What is away is not missing.
+    fn may_be_read(&self) -> Result<(), Error> {
+        match &self.kind {
+            Kind::Away(path) => Err(no_folder(path)),
+            _ => Ok(()),
+        }
+    }
+
     async fn read_all(&self, name: Name, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, Error> {
+        self.may_be_read()?;
         let path = self.paths.of(name);
         let wanted: Vec<Range<u64>> = ranges
             .iter()
@@ -393,6 +438,11 @@ impl Store {
             other => other,
         }
     }
+}
+
+fn no_folder(path: &str) -> Error {
+    let path = path.to_owned();
+    Error::NoFolder { path }
 }
 
 impl fmt::Debug for Store {

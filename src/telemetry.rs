@@ -54,25 +54,7 @@ pub enum Narrator {
 /// # Errors
 /// A text that names the fault of `telemetry.level`.
 pub fn log(settings: &TelemetrySettings, narrator: Narrator) -> Result<(), String> {
-    // Notices of PostgreSQL (such as an existing table) are logged only on request; a later
-    // directive overrides one of these.
-    let quiet = match narrator {
-        Narrator::Service => "sqlx::postgres::notice=warn",
-        Narrator::Command => "sqlx::postgres::notice=warn,recvault::story=off",
-    };
-    let level = settings.level.trim();
-    // A filter takes any unknown word for the name of a module, and then logs nothing else.
-    if !level.contains(['=', ',', '['])
-        && (level.is_empty() || level.parse::<LevelFilter>().is_err())
-    {
-        return Err(format!(
-            "`telemetry.level`: `{level}` is no level; expected `error`, `warn`, `info`, `debug`, \
-             `trace` or `off`, or a filter such as `info,recvault::flow=debug`"
-        ));
-    }
-    let level = format!("{quiet},{level}");
-    let filter =
-        EnvFilter::try_new(level).map_err(|error| format!("`telemetry.level`: {error}"))?;
+    let filter = filter(settings.level.trim(), narrator)?;
     let lines = lines::to_standard_error()
         .map_err(|error| format!("log lines cannot be written: {error}"))?;
     let builder = tracing_subscriber::fmt()
@@ -86,6 +68,31 @@ pub fn log(settings: &TelemetrySettings, narrator: Narrator) -> Result<(), Strin
     // An error means that a subscriber is installed already (tests).
     drop(begun);
     Ok(())
+}
+
+/// Returns the filter of `telemetry.level`.
+fn filter(level: &str, narrator: Narrator) -> Result<EnvFilter, String> {
+    // A filter takes any unknown word for the name of a module, and then logs nothing else.
+    if !level.contains(['=', ',', '['])
+        && (level.is_empty() || level.parse::<LevelFilter>().is_err())
+    {
+        return Err(format!(
+            "`telemetry.level`: `{level}` is no level; expected `error`, `warn`, `info`, `debug`, \
+             `trace` or `off`, or a filter such as `info,recvault::flow=debug`"
+        ));
+    }
+    let directives = format!("{},{level}", quiet(narrator));
+    EnvFilter::try_new(directives).map_err(|error| format!("`telemetry.level`: {error}"))
+}
+
+/// Returns the directives before the configured ones; a later directive overrides one of these.
+fn quiet(narrator: Narrator) -> &'static str {
+    // The database driver's own words, such as notices of PostgreSQL and waits for a connection,
+    // only say once more what the program says with its cause.
+    match narrator {
+        Narrator::Service => "sqlx=error",
+        Narrator::Command => "sqlx=error,recvault::story=off",
+    }
 }
 
 /// Logs every later panic with its location. The message is included only if it is a fixed text,
@@ -350,7 +357,25 @@ const GAUGES: &[(&str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
+    use tracing::{Level, enabled, subscriber::with_default};
+    use tracing_subscriber::{Registry, layer::SubscriberExt as _};
+
     use super::*;
+
+    #[test]
+    fn the_database_driver_is_heard_only_when_it_is_asked_for() {
+        let service = filter("info", Narrator::Service).unwrap();
+        with_default(Registry::default().with(service), || {
+            assert!(enabled!(target: "recvault", Level::INFO));
+            assert!(enabled!(target: "sqlx::pool", Level::ERROR));
+            assert!(!enabled!(target: "sqlx::pool::acquire", Level::WARN));
+            assert!(!enabled!(target: "sqlx::postgres::notice", Level::INFO));
+        });
+        let asked = filter("info,sqlx=warn", Narrator::Command).unwrap();
+        with_default(Registry::default().with(asked), || {
+            assert!(enabled!(target: "sqlx::pool::acquire", Level::WARN));
+        });
+    }
 
     #[test]
     fn a_word_that_is_no_level_is_refused_before_it_silences_the_log() {

@@ -19,6 +19,7 @@ mod fields;
 pub mod form;
 pub mod media;
 pub mod message;
+mod own_query;
 mod params;
 pub mod parties;
 pub mod personal;

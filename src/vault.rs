@@ -64,7 +64,7 @@ pub use file::StoredFile;
 pub use message::{MessageContent, SealedMessage};
 pub use open::{PlayableArtefact, PlaybackStream};
 pub use ownership::Claim;
-pub use restore::{Choice, Plan, Restored, plan, restore, unfinished};
+pub use restore::{Choice, Plan, Restored, check_restore, plan, restore, unfinished};
 pub use rollback::check_unused;
 pub use shred::{Cause, DeletedCiphertext, OnHold, ShredOutcome, Shredded};
 pub use sign::ReplacedKey;
@@ -233,6 +233,16 @@ impl Vault {
         Ok(vault)
     }
 
+    /// Unlocks as [`Self::unlock`], for a process that only shreds: also while the store is away.
+    ///
+    /// # Errors
+    /// As [`Self::unlock`], but for those of the store.
+    pub async fn unlock_to_shred(parts: VaultParts) -> Result<Self, Error> {
+        let vault = Self::unlock_to_read(parts).await?;
+        vault.admit_shredder().await?;
+        Ok(vault)
+    }
+
     /// Unlocks a vault for reading: proves that custody and database belong together by walking to
     /// the signing key. The database refuses every write.
     ///
@@ -271,6 +281,11 @@ impl Vault {
     /// Returns the vault's id.
     pub fn id(&self) -> VaultId {
         self.0.id
+    }
+
+    /// Returns the store of snapshots and journal; usually the one of ciphertext.
+    pub(crate) fn recovery_store(&self) -> &Store {
+        &self.0.recovery
     }
 
     /// Returns the kind of custody.

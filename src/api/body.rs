@@ -5,10 +5,11 @@
 //! callback covers them. INVARIANT: nothing else in `api` reads a body; `tests/tidy.rs` enforces this.
 
 use axum::{
-    Extension,
     body::{Body, Bytes, to_bytes},
-    extract::{DefaultBodyLimit, FromRequest, Request, rejection::BytesRejection},
-    http::{HeaderMap, StatusCode, header},
+    extract::{DefaultBodyLimit, FromRequest, MatchedPath, Request, rejection::BytesRejection},
+    http::{Extensions, HeaderMap, StatusCode, header},
+    middleware::Next,
+    response::Response,
 };
 use serde::de::DeserializeOwned;
 
@@ -16,19 +17,44 @@ use super::{
     Api,
     problem::{Problem, ProblemType},
 };
-use crate::model::{json, transcript::Transcript};
+use crate::model::{
+    json,
+    transcript::{MAX_BYTES as MAX_TRANSCRIPT, Transcript},
+};
 
 /// The largest request body in bytes, where a route has no limit of its own.
-pub(super) const DEFAULT_LIMIT: usize = 64 * 1024;
+const DEFAULT_LIMIT: usize = 64 * 1024;
+/// The largest request body with many statements of consent, in bytes.
+const MAX_STATEMENTS: usize = 1024 * 1024;
 
 /// The largest request body of a route, in bytes.
 #[derive(Clone, Copy)]
-pub(super) struct BodyLimit(usize);
+struct BodyLimit(usize);
 
-/// Limits the request bodies of a route, and passes the limit to the error message.
-pub(super) fn limit(bytes: usize) -> (DefaultBodyLimit, Extension<BodyLimit>) {
-    let limit = BodyLimit(bytes);
-    (DefaultBodyLimit::max(bytes), Extension(limit))
+impl BodyLimit {
+    /// The one rule: whoever reads a body, a handler or a layer before it, has the limit from here.
+    fn of_route(route: &str) -> Self {
+        Self(match route {
+            "/v1/recordings/{id}/transcript" => MAX_TRANSCRIPT,
+            "/v1/consents" => MAX_STATEMENTS,
+            _ => DEFAULT_LIMIT,
+        })
+    }
+
+    fn of(extensions: &Extensions) -> Self {
+        let limit = extensions.get::<Self>().copied();
+        limit.unwrap_or(Self(DEFAULT_LIMIT))
+    }
+}
+
+/// Limits the body of each request by its route. It is a layer over all routes, outside of every
+/// layer that may read a body.
+pub(super) async fn limited(mut request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let limit = BodyLimit::of_route(route.map_or("", MatchedPath::as_str));
+    DefaultBodyLimit::max(limit.0).apply(&mut request);
+    request.extensions_mut().insert(limit);
+    next.run(request).await
 }
 
 /// A JSON object; errors name the field.
@@ -78,8 +104,7 @@ async fn json_bytes(request: Request, api: &Api) -> Result<Bytes, Problem> {
 
 /// Reads a body up to the limit of its route.
 pub(super) async fn bytes(request: Request, api: &Api) -> Result<Bytes, Problem> {
-    let limit = request.extensions().get::<BodyLimit>().copied();
-    let BodyLimit(limit) = limit.unwrap_or(BodyLimit(DEFAULT_LIMIT));
+    let BodyLimit(limit) = BodyLimit::of(request.extensions());
     let read = Bytes::from_request(request, api).await;
     read.map_err(|rejection| unread(&rejection, limit))
 }
@@ -94,9 +119,10 @@ fn unread(rejection: &BytesRejection, limit: usize) -> Problem {
     }
 }
 
-/// Returns a request's body unchanged, up to `most` bytes: for a layer that reads a request before
-/// its handler.
-pub(super) async fn whole(body: Body, most: usize) -> Result<Bytes, Problem> {
+/// Returns a request's body unchanged, up to the limit of its route, which is among its
+/// `extensions`: for a layer that reads a request before its handler.
+pub(super) async fn whole(body: Body, extensions: &Extensions) -> Result<Bytes, Problem> {
+    let BodyLimit(most) = BodyLimit::of(extensions);
     let mut carrier = Request::new(body);
     DefaultBodyLimit::max(most).apply(&mut carrier);
     let read = Bytes::from_request(carrier, &()).await;

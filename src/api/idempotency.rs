@@ -16,7 +16,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, MAX_STATEMENTS, body,
+    Api, body,
     gate::{Authenticated, Bearer},
     problem::Problem,
 };
@@ -80,7 +80,7 @@ pub(super) async fn once(
     let Bearer(principal) = Bearer::from_request_parts(&mut parts, &api).await?;
     let bearer = principal.credential;
     parts.extensions.insert(Authenticated(principal));
-    let bytes = body::whole(unread, MAX_STATEMENTS).await?;
+    let bytes = body::whole(unread, &parts.extensions).await?;
     let address = parts
         .uri
         .path_and_query()

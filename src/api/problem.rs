@@ -111,7 +111,7 @@ impl utoipa::ToSchema for Problem {
 
 /// One reason of a refusal.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct ProblemReason {
+pub(crate) struct ProblemReason {
     /// Stable, for programs.
     #[schema(max_length = 64, examples("purpose-unknown"))]
     code: &'static str,
@@ -267,7 +267,7 @@ impl Problem {
 }
 
 impl ProblemReason {
-    fn of(refusal: &PolicyRefusal) -> Self {
+    pub(crate) fn of(refusal: &PolicyRefusal) -> Self {
         Self {
             code: refusal.reason.code(),
             clause: refusal.clause.to_string(),

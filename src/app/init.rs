@@ -12,12 +12,14 @@ use super::{App, Error, NewStores};
 use crate::{
     config::{self, Config, SHIPPED_POLICY, Setting},
     custody,
+    db::{Db, keys},
     flow::{self, Minted},
     model::{
         id::VaultId,
         time::{Clock, Timestamp},
     },
     secret::{Token, TokenKind},
+    store::{Store, StoreSettings},
     vault::{self, Vault},
 };
 
@@ -75,17 +77,32 @@ pub async fn init(plan: &InitPlan, clock: Clock) -> Result<Initialised, Error> {
     };
     let shipped = config::shipped_with(&plan.settings);
     // A repeated command after a failure continues.
-    let is_other = fs::read_to_string(file).is_ok_and(|there| there != shipped);
+    let there = fs::read_to_string(file).ok();
+    let is_other = there.as_ref().is_some_and(|there| *there != shipped);
     if is_other && !plan.settings.is_empty() {
         return Err(Error::ConfigExists(file.clone()));
     }
-    Config::layered(&file.display().to_string(), &shipped, folder, Vec::new())?;
-
+    let name = file.display().to_string();
+    Config::layered(&name, &shipped, folder, Vec::new())?;
+    // Before anything is written: a wrong URL would otherwise stay in the configuration.
+    let planned = Config::of_text(&name, there.as_deref().unwrap_or(&shipped), folder)?;
+    // Paths in it may begin in the folder.
+    let missing: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|above| !above.as_os_str().is_empty() && !above.exists())
+        .collect();
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
         .map_err(io(folder))?;
+    if let Err(error) = try_places(&planned).await {
+        for folder in missing {
+            // Only an empty one can be removed.
+            let _ = fs::remove_dir(folder);
+        }
+        return Err(error);
+    }
     // The URL of a database may contain a password.
     write_if_missing(file, &shipped, 0o600).map_err(io(file))?;
     let config = Config::read(file)?;
@@ -129,6 +146,54 @@ pub async fn init(plan: &InitPlan, clock: Clock) -> Result<Initialised, Error> {
         admin,
         at: app.clock.now(),
     })
+}
+
+/// Checks that database and stores can be used, and belong to no vault, without creating anything
+/// in the file system.
+async fn try_places(config: &Config) -> Result<(), Error> {
+    let store = try_store(&config.store, config).await?;
+    let recovery = match &config.recovery.store {
+        Some(settings) => try_store(settings, config).await?,
+        None => store.clone(),
+    };
+    if config.database.may_exist(&config.base) {
+        let db = Db::open(&config.database, &config.base).await?;
+        let vault = keys::vault_id(&mut db.read().await?).await?;
+        db.close().await;
+        if let Some(vault) = vault {
+            return Err(vault::Error::VaultExists(vault).into());
+        }
+    } else if let Some(file) = config.database.file(&config.base) {
+        let parent = file.parent().unwrap_or(&config.base);
+        if !parent.is_dir() {
+            let what = format!("`database.url`: the folder `{}`", parent.display());
+            let cause = io::ErrorKind::NotFound.into();
+            return Err(Error::Io { what, cause });
+        }
+    }
+    if let (Some(store), Some(recovery)) = (store, recovery) {
+        vault::check_unused(&store, &recovery).await?;
+    }
+    Ok(())
+}
+
+/// Opens a store that is there; `None` for a folder that is to be created.
+async fn try_store(settings: &StoreSettings, config: &Config) -> Result<Option<Store>, Error> {
+    if let Some(place) = settings.folder(&config.base)
+        && !place.exists()
+    {
+        let mut above = place.ancestors().skip(1);
+        let nearest = above.find(|above| above.exists());
+        if let Some(file) = nearest.filter(|nearest| nearest.is_file()) {
+            let what = format!("`store.url`: `{}`", file.display());
+            let cause = io::ErrorKind::NotADirectory.into();
+            return Err(Error::Io { what, cause });
+        }
+        return Ok(None);
+    }
+    let store = Store::open(settings, &config.base)?;
+    store.check_permissions().await?;
+    Ok(Some(store))
 }
 
 /// Writes a random passphrase into the configured file, unless there is one already.

@@ -14,7 +14,10 @@ use super::{
 impl Command {
     /// Whether the command has had an effect by the time it prints. Then the exit code reports
     /// success, even if standard output cannot be written: a caller that took it for a failure
-    /// would repeat the command, or assume that it had no effect.
+    /// would repeat the command, or assume that it had no effect. A command whose result is a secret
+    /// that is shown only once takes it back instead, and fails ([`Out::secret`]).
+    ///
+    /// [`Out::secret`]: super::out::Out::secret
     pub(super) fn acts(&self) -> bool {
         match self {
             Self::Init(_) | Self::Retry { .. } => true,

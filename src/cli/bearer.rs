@@ -61,7 +61,7 @@ impl Request {
             text
         } else {
             fs::read_to_string(&self.token_file)
-                .map_err(|error| format!("`{}`: {error}", self.token_file.display()))?
+                .map_err(|error| CommandRefusal::file(&self.token_file, &error))?
         };
         let found = flow.access.authenticate(token.trim()).await?;
         found.ok_or_else(|| {

@@ -96,10 +96,8 @@ pub(super) struct One {
 
 impl ConsentCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
-        let flow = match self {
-            Self::List { .. } | Self::Import { dry_run: true, .. } => app.flow_to_read().await?,
-            Self::Import { .. } | Self::Record(_) => app.flow().await?.0,
-        };
+        let only_reads = matches!(self, Self::List { .. } | Self::Import { dry_run: true, .. });
+        let flow = app.flow_for(only_reads).await?;
         let permit = Permit::of_operator(action::Consent);
         match self {
             Self::Import {
@@ -197,7 +195,7 @@ impl One {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    let fault = |error: io::Error| format!("`{}`: {error}", file.display());
+    let fault = |error: io::Error| CommandRefusal::file(file, &error);
     let from: Box<dyn io::Read> = if file == Path::new("-") {
         Box::new(io::stdin())
     } else {
@@ -215,7 +213,9 @@ fn by_ending(file: &Path) -> Result<ImportFormat, Failure> {
     match file.extension().and_then(|ending| ending.to_str()) {
         Some("csv") => Ok(ImportFormat::Csv),
         Some("jsonl" | "ndjson") => Ok(ImportFormat::Jsonl),
-        _ => Err("the file's extension is neither `.csv` nor `.jsonl`: give `--format`".into()),
+        _ => Err(CommandRefusal::invalid(
+            "the file's extension is neither `.csv` nor `.jsonl`: give `--format`",
+        )),
     }
 }
 

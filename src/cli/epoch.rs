@@ -40,11 +40,9 @@ pub(super) enum EpochCommand {
 impl EpochCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         let flow = match self {
-            Self::Status | Self::Turn { dry_run: true } | Self::Release { dry_run: true } => {
-                app.flow_to_read().await?
-            }
             Self::Release { dry_run: false } => app.flow_to_release().await?,
-            Self::Turn { dry_run: false } => app.flow().await?.0,
+            Self::Status | Self::Release { dry_run: true } => app.flow_to_read().await?,
+            Self::Turn { dry_run } => app.flow_for(dry_run).await?,
         };
         let status = flow.epochs.status().await?;
         match self {
@@ -156,11 +154,7 @@ pub(super) async fn rotate(
     dry_run: bool,
     out: Out,
 ) -> Result<ExitCode, Failure> {
-    let flow = if dry_run {
-        app.flow_to_read().await?
-    } else {
-        app.flow().await?.0
-    };
+    let flow = app.flow_for(dry_run).await?;
     let known = |tier: &Tier| {
         flow.rulebook
             .current()
@@ -201,11 +195,7 @@ pub(super) async fn move_to(
     dry_run: bool,
     out: Out,
 ) -> Result<ExitCode, Failure> {
-    let flow = if dry_run {
-        app.flow_to_read().await?
-    } else {
-        app.flow().await?.0
-    };
+    let flow = app.flow_for(dry_run).await?;
     let moved = flow
         .reclassification
         .move_to(&Permit::of_operator(action::Keys), id, &tier, dry_run)

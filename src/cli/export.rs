@@ -107,7 +107,7 @@ impl Export {
     }
 
     fn fault(&self, error: &io::Error) -> Failure {
-        format!("`{}`: {error}", self.output.display()).into()
+        CommandRefusal::file(&self.output, error)
     }
 
     /// Writes the archive; how many bytes, if they went to a file.

@@ -5,14 +5,19 @@
 
 use std::{
     ffi::OsString,
+    fmt,
     io::{self, Write as _},
+    path::Path,
     process::ExitCode,
 };
 
 use clap::error::ErrorKind;
 use serde_json::json;
 
-use crate::{app, config::ConfigFaults, custody, db, flow, model::id::RecordingId, store, vault};
+use crate::{
+    api::ProblemReason, app, config::ConfigFaults, custody, db, flow, model::id::RecordingId,
+    policy::Denial, store, vault,
+};
 
 /// The reason why a command failed, as a text for the operator.
 pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -77,6 +82,24 @@ impl CommandRefusal {
         Self::of(FailureCode::Invalid, text)
     }
 
+    /// Creates a failure: the file, which cannot be read or written.
+    pub(super) fn file(path: &Path, cause: &io::Error) -> Failure {
+        Self::of(FailureCode::File, format!("`{}`: {cause}", path.display()))
+    }
+
+    /// Creates a failure: the file, whose content is invalid.
+    pub(super) fn content(path: &Path, fault: impl fmt::Display) -> Failure {
+        Self::invalid(format!("`{}`: {fault}", path.display()))
+    }
+
+    /// Creates a failure: a secret that is shown only once could not be printed. `taken_back` is
+    /// what became of it.
+    pub(super) fn unseen(cause: &io::Error, taken_back: Result<String, Failure>) -> Failure {
+        let outcome = taken_back
+            .unwrap_or_else(|why| format!("it could not be taken back, and is still valid: {why}"));
+        Self::of(FailureCode::File, format!("{cause}; {outcome}"))
+    }
+
     /// Creates a failure of this kind.
     pub(super) fn of(code: FailureCode, text: impl Into<String>) -> Failure {
         let text = text.into();
@@ -103,19 +126,50 @@ pub(super) fn or_no_recording(id: RecordingId) -> impl Fn(flow::Error) -> Failur
 
 /// Prints a failure and returns the exit code 1.
 pub(super) fn tell(failure: &Failure, json: bool) -> ExitCode {
+    let denial = denial_of(failure);
+    let message = denial.map_or_else(|| failure.to_string(), refused);
     if json {
-        object(code_of(failure), &failure.to_string(), 1);
+        object(code_of(failure), &message, denial, 1);
     } else {
-        let _ = writeln!(io::stderr(), "recvault: {failure}");
+        let _ = writeln!(io::stderr(), "recvault: {message}");
     }
     ExitCode::FAILURE
+}
+
+/// Returns the refusal of the policy, if it is the reason of the failure.
+fn denial_of(failure: &Failure) -> Option<&Denial> {
+    let error = match failure.downcast_ref::<app::Error>() {
+        Some(app::Error::Flow(error)) => Some(error),
+        _ => failure.downcast_ref::<flow::Error>(),
+    };
+    match error {
+        Some(flow::Error::Denied(denial)) => Some(denial),
+        _ => None,
+    }
+}
+
+/// The words of a refusal, as the HTTP interface gives them: every reason with its clause.
+fn refused(denial: &Denial) -> String {
+    let reasons: String = denial
+        .refusals()
+        .iter()
+        .map(|refusal| {
+            format!(
+                "\n  {} ({}, clause `{}`)",
+                refusal.sentence(),
+                refusal.reason,
+                refusal.clause
+            )
+        })
+        .collect();
+    format!("the privacy policy does not allow this:{reasons}")
 }
 
 /// Prints the fault of a command line, or the requested help or version. Returns the exit code: 2,
 /// or 0.
 pub(super) fn usage(error: &clap::Error, args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if error.use_stderr() && wants_json(args) {
-        object(FailureCode::Usage, &sentence(error), 2);
+        object(FailureCode::Usage, &sentence(error), None, 2);
     } else {
         // If the pipe is closed, the help is not wanted.
         let _ = error.print();
@@ -123,10 +177,14 @@ pub(super) fn usage(error: &clap::Error, args: impl IntoIterator<Item = OsString
     u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
-fn object(code: FailureCode, message: &str, exit_code: u8) {
-    let object = json!({
+fn object(code: FailureCode, message: &str, denial: Option<&Denial>, exit_code: u8) {
+    let mut object = json!({
         "error": { "code": code.as_str(), "message": message, "exit_code": exit_code },
     });
+    if let Some(denial) = denial {
+        let reasons: Vec<ProblemReason> = denial.refusals().iter().map(ProblemReason::of).collect();
+        object["error"]["reasons"] = json!(reasons);
+    }
     let _ = writeln!(io::stderr(), "{object}");
 }
 
@@ -184,6 +242,7 @@ fn of_app(error: &app::Error) -> FailureCode {
         app::Error::Config(_) | app::Error::Settings(_) | app::Error::ConfigExists(_) => {
             FailureCode::Config
         }
+        app::Error::Policy(_) => FailureCode::Policy,
         app::Error::Custody(_) => FailureCode::Custody,
         app::Error::Db(_) => FailureCode::Database,
         app::Error::Store(_) => FailureCode::Store,

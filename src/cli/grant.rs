@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{
     bearer::Request,
-    failure::{Failure, or_missing, or_no_recording},
-    out::Out,
+    failure::{CommandRefusal, Failure, or_missing, or_no_recording},
+    out::{self, Out},
 };
 use crate::{
     api::{GrantBody, ListedGrantBody},
@@ -53,6 +53,9 @@ pub(super) enum GrantCommand {
         /// Only `living` or `ended` grants.
         #[arg(long)]
         state: Option<GrantState>,
+        /// The maximum number of grants; all of them if absent.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+        limit: Option<u64>,
     },
     /// Ends a grant early. Its streams end within seconds, in every process.
     End {
@@ -78,6 +81,7 @@ impl GrantCommand {
                 recording,
                 purpose,
                 state,
+                limit,
             } => {
                 let flow = app.flow_to_read().await?;
                 let filter = GrantFilter {
@@ -87,7 +91,7 @@ impl GrantCommand {
                     state,
                     ..GrantFilter::default()
                 };
-                list(&flow, filter, out).await?;
+                list(&flow, filter, limit, out).await?;
             }
             Self::End { id } => {
                 let (flow, ..) = app.flow().await?;
@@ -112,7 +116,7 @@ async fn create(
     let issued = flow.playback.grant(&principal, recording, &asking).await;
     let issued = issued.map_err(or_no_recording(recording))?;
     let body = GrantBody::of(public, &issued);
-    Ok(out.facts(&body, || {
+    let shown = out.secret(&body, || {
         let urls: String = body.urls().map(|url| format!("  {url}\n")).collect();
         format!(
             "Grant {} for {}, until {}. Anyone with an address may listen until then:\n{urls}",
@@ -120,19 +124,43 @@ async fn create(
             issued.grant.purpose(),
             issued.grant.expires_at()
         )
-    })?)
+    });
+    let Err(cause) = shown else {
+        return Ok(());
+    };
+    let id = issued.id;
+    let permit = Permit::of_operator(action::Revoke);
+    let ended = flow.playback.end(&permit, id).await;
+    let taken_back =
+        ended.map(|_| format!("grant {id}, whose addresses nobody has seen, is ended"));
+    Err(CommandRefusal::unseen(
+        &cause,
+        taken_back.map_err(Failure::from),
+    ))
 }
 
-async fn list(flow: &Flow, mut filter: GrantFilter, out: Out) -> Result<(), Failure> {
+async fn list(
+    flow: &Flow,
+    mut filter: GrantFilter,
+    limit: Option<u64>,
+    out: Out,
+) -> Result<(), Failure> {
+    const PAGE: u16 = 1000;
     let lister = GrantLister::Auditor(Permit::of_operator(action::Audit));
+    let mut left = limit.unwrap_or(u64::MAX);
     let mut all = Vec::new();
-    loop {
-        let page = flow.playback.list(&lister, filter.clone(), 1000).await?;
+    while left > 0 {
+        let size = u16::try_from(left).unwrap_or(PAGE).min(PAGE);
+        let page = flow.playback.list(&lister, filter.clone(), size).await?;
+        left = left.saturating_sub(page.items.len() as u64);
         all.extend(page.items);
         filter.after = page.next;
         if filter.after.is_none() {
             break;
         }
+    }
+    if filter.after.is_some() {
+        out::warn("there are more grants: raise `--limit`, or narrow the list");
     }
     out.none_if(all.is_empty(), "grants");
     let lines: String = all.iter().map(line).collect();

@@ -80,10 +80,8 @@ pub(super) struct PlaceHold {
 
 impl HoldCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
-        let flow = match self {
-            Self::List { .. } | Self::Lift { dry_run: true, .. } => app.flow_to_read().await?,
-            Self::Place(_) | Self::Lift { .. } => app.flow().await?.0,
-        };
+        let only_reads = matches!(self, Self::List { .. } | Self::Lift { dry_run: true, .. });
+        let flow = app.flow_for(only_reads).await?;
         let permit = Permit::of_operator(action::Hold);
         match self {
             Self::Place(wanted) => place(&flow, &permit, wanted, out).await?,

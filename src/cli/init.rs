@@ -9,7 +9,11 @@ use std::{
 
 use clap::Args;
 
-use super::{failure::Failure, out::Out};
+use super::{
+    failure::{CommandRefusal, Failure},
+    out::Out,
+    token,
+};
 use crate::{
     app::{self, InitPlan, Initialised},
     config::Setting,
@@ -52,7 +56,7 @@ impl Init {
     ) -> Result<ExitCode, Failure> {
         let plan = self.plan(named)?;
         let made = app::init(&plan, Clock::System).await?;
-        out.facts(
+        let shown = out.secret(
             &serde_json::json!({
                 "vault": made.vault,
                 "config": made.config.display().to_string(),
@@ -60,7 +64,11 @@ impl Init {
                 "token_expires_at": made.admin.row.expires_at,
             }),
             || told(&made),
-        )?;
+        );
+        if let Err(cause) = shown {
+            let taken_back = take_back(&made).await;
+            return Err(CommandRefusal::unseen(&cause, taken_back));
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -100,6 +108,18 @@ impl Init {
             settings: settings.collect(),
         })
     }
+}
+
+/// Revokes the first token, which nobody has seen. Returns what became of the vault.
+async fn take_back(made: &Initialised) -> Result<String, Failure> {
+    let app = super::open(&made.config).await?;
+    let vault = app.unlock().await?;
+    let outcome = token::take_back(&app, &vault, made.admin.row.id).await?;
+    Ok(format!(
+        "vault {} is created with the configuration {}; {outcome} with `recvault token create`",
+        made.vault,
+        made.config.display()
+    ))
 }
 
 /// Whether a file is in a folder, which need not exist yet.

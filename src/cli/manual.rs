@@ -9,7 +9,10 @@ use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use super::{failure::Failure, out::Out};
+use super::{
+    failure::{CommandRefusal, Failure},
+    out::Out,
+};
 
 /// Prints the completions for a shell.
 pub(super) fn completions(tree: &mut Command, shell: Shell, out: Out) -> Result<ExitCode, Failure> {
@@ -30,7 +33,7 @@ pub(super) fn pages(tree: Command, dir: Option<&Path>, out: Out) -> Result<ExitC
     let shown = dir.display();
     fs::create_dir_all(dir)
         .and_then(|()| clap_mangen::generate_to(tree, dir))
-        .map_err(|error| format!("`{shown}`: {error}"))?;
+        .map_err(|error| CommandRefusal::file(dir, &error))?;
     out.facts(&serde_json::json!({ "dir": shown.to_string() }), || {
         format!("Wrote a page for each command to {shown}.\n")
     })?;

@@ -25,12 +25,27 @@ impl Out {
         facts: &impl Serialize,
         text: impl FnOnce() -> String,
     ) -> io::Result<()> {
-        let text = if self.json {
+        let text = self.form(facts, text)?;
+        self.text(&text)
+    }
+
+    fn form(self, facts: &impl Serialize, text: impl FnOnce() -> String) -> io::Result<String> {
+        Ok(if self.json {
             serde_json::to_string_pretty(facts)? + "\n"
         } else {
             text()
-        };
-        self.text(&text)
+        })
+    }
+
+    /// Prints facts with a secret that is shown only now. Whoever did not get it never will, so a
+    /// closed pipe is a failure, too, and the caller takes the secret back.
+    pub(super) fn secret(
+        self,
+        facts: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> io::Result<()> {
+        let text = self.form(facts, text)?;
+        write(text.as_bytes())
     }
 
     /// Prints text unchanged. A closed pipe is not a failure of the command; nor is any other
@@ -42,20 +57,15 @@ impl Out {
     /// Prints bytes unchanged. Returns whether the reader still accepts output; if not, the rest
     /// need not be made.
     pub(super) fn bytes(self, bytes: &[u8]) -> io::Result<bool> {
-        let mut stdout = io::stdout().lock();
-        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        match write(bytes) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
             Err(error) if self.acts => {
                 warn(&format!(
-                    "the command is done, and its result cannot be printed: standard output: \
-                     {error}"
+                    "the command is done, and its result cannot be printed: {error}"
                 ));
                 Ok(false)
             }
-            Err(error) => Err(io::Error::new(
-                error.kind(),
-                format!("standard output cannot be written: {error}"),
-            )),
+            Err(error) => Err(error),
             Ok(()) => Ok(true),
         }
     }
@@ -67,6 +77,15 @@ impl Out {
             let _ = writeln!(io::stderr(), "no {what}");
         }
     }
+}
+
+fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    written.map_err(|error| {
+        let text = format!("standard output cannot be written: {error}");
+        io::Error::new(error.kind(), text)
+    })
 }
 
 /// Formats ids below a sentence, one per line.

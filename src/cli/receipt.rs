@@ -122,7 +122,7 @@ async fn verify(
     let keys: KeySet = match keys {
         Some(path) => read(path)?
             .parse()
-            .map_err(|error| format!("`{}`: {error}", path.display()))?,
+            .map_err(|error| CommandRefusal::content(path, error))?,
         None => {
             let config = Config::read(config).map_err(|faults| {
                 CommandRefusal::of(
@@ -146,7 +146,7 @@ async fn verify(
         return revocation(&whole, out);
     }
     let receipt = evidence::Receipt::verify(text.trim(), &keys)
-        .map_err(|error| format!("`{}`: {error}", file.display()))?;
+        .map_err(|error| CommandRefusal::content(file, error))?;
     let id = receipt.id();
     let recording = receipt.recording();
     let state = receipt.state();
@@ -192,5 +192,5 @@ fn revocation(receipt: &RevocationReceipt, out: Out) -> Result<ExitCode, Failure
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
-    fs::read_to_string(path).map_err(|error| format!("`{}`: {error}", path.display()).into())
+    fs::read_to_string(path).map_err(|error| CommandRefusal::file(path, &error))
 }

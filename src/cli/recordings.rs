@@ -25,7 +25,7 @@ pub(super) async fn shred(
     let flow = if dry_run {
         app.flow_to_read().await?
     } else {
-        app.flow().await?.0
+        app.flow_to_shred().await?
     };
     let permit = Permit::of_operator(action::Shred);
     // Checks all recordings before the first change: a wrong id among many must not leave the
@@ -145,12 +145,19 @@ pub(super) async fn sweep(
         let flow::Swept {
             orphans,
             uploads,
+            uploads_hidden,
             grants,
             unconsented,
             ..
         } = swept;
+        let hidden = if uploads_hidden {
+            "The store does not let its unfinished uploads be listed, so those that nobody recorded \
+             stay: allow s3:ListBucketMultipartUploads.\n"
+        } else {
+            ""
+        };
         format!(
-            "Removed {}, {}, {}. Shredded {} without consent.\n",
+            "Removed {}, {}, {}. Shredded {} without consent.\n{hidden}",
             counted(orphans, "orphaned object", "orphaned objects"),
             counted(uploads, "unfinished upload", "unfinished uploads"),
             counted(grants, "ended grant", "ended grants"),

@@ -30,10 +30,8 @@ pub(super) enum RetentionCommand {
 
 impl RetentionCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
-        let flow = match self {
-            Self::Report | Self::Sweep { dry_run: true } => app.flow_to_read().await?,
-            Self::Sweep { dry_run: false } => app.flow().await?.0,
-        };
+        let only_reads = matches!(self, Self::Report | Self::Sweep { dry_run: true });
+        let flow = app.flow_for(only_reads).await?;
         match self {
             Self::Report => {
                 let report = flow

@@ -55,11 +55,7 @@ struct What {
 
 impl Revoke {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
-        let flow = if self.dry_run {
-            app.flow_to_read().await?
-        } else {
-            app.flow().await?.0
-        };
+        let flow = app.flow_for(self.dry_run).await?;
         let permit = Permit::of_operator(action::Revoke);
         let target = match (
             self.target.subject,

@@ -128,19 +128,17 @@ impl SnapshotCommand {
                     },
                 )
                 .await?;
-                if dry_run {
-                    out.facts(&plan, || would(&plan))?;
-                    return Ok(if plan.check().is_ok() {
-                        ExitCode::SUCCESS
-                    } else {
-                        ExitCode::FAILURE
-                    });
-                }
                 let claim = if take_over {
                     Claim::TakeOver
                 } else {
                     Claim::Take
                 };
+                if dry_run {
+                    let checked = vault::check_restore(&app.parts(), &plan, claim).await;
+                    out.facts(&plan, || would(&plan, checked.is_ok()))?;
+                    checked?;
+                    return Ok(ExitCode::SUCCESS);
+                }
                 let restored = vault::restore(app.parts(), &plan, claim).await?;
                 app.unlock().await?.finish_restore().await?;
                 out.facts(&restored, || {
@@ -178,7 +176,9 @@ impl SnapshotCommand {
 
 /// Completes a restore that was interrupted after everything was in the database.
 async fn go_on(app: &App, vault: VaultId, dry_run: bool, out: Out) -> Result<ExitCode, Failure> {
-    if !dry_run {
+    if dry_run {
+        app.unlock_to_read().await?;
+    } else {
         app.unlock().await?.finish_restore().await?;
     }
     out.facts(&serde_json::json!({ "vault": vault, "settled": !dry_run }), || match dry_run {
@@ -188,9 +188,10 @@ async fn go_on(app: &App, vault: VaultId, dry_run: bool, out: Out) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-fn would(plan: &Plan) -> String {
+fn would(plan: &Plan, restores: bool) -> String {
+    let verb = if restores { "restore" } else { "refuse" };
     let mut text = format!(
-        "Would restore {} and {} of the journal. Nothing was done.\n",
+        "Would {verb} {} and {} of the journal. Nothing was done.\n",
         plan.snapshot,
         counted(plan.journal.len(), "piece", "pieces")
     );

@@ -22,6 +22,7 @@ use crate::{
         sid::AccountSid,
         text::{InvalidText, LabelValue, PrincipalSubject, TokenLabel},
     },
+    vault::Vault,
 };
 
 /// Creates, lists and revokes bearer tokens.
@@ -107,7 +108,7 @@ impl TokenCommand {
                 for (label, value) in attributes {
                     of_label.entry(label).or_default().insert(value);
                 }
-                app.unlock().await?;
+                let vault = app.unlock().await?;
                 let lifetime = Duration::from_secs(u64::from(days) * 24 * 3600);
                 let wanted = flow::NewToken {
                     principal,
@@ -124,7 +125,7 @@ impl TokenCommand {
                 let token = made.token.expose();
                 let whose = &made.principal;
                 let new = if made.is_new_principal { "new " } else { "" };
-                out.facts(
+                let shown = out.secret(
                     &serde_json::json!({ "id": id, "token": token, "expires_at": until, "principal": whose.id, "subject": whose.subject, "kind": whose.kind }),
                     || {
                         format!(
@@ -132,7 +133,11 @@ impl TokenCommand {
                             whose.kind, whose.subject, whose.id
                         )
                     },
-                )?;
+                );
+                if let Err(cause) = shown {
+                    let taken_back = take_back(&app, &vault, id).await;
+                    return Err(CommandRefusal::unseen(&cause, taken_back));
+                }
             }
             Self::List => {
                 app.unlock_to_read().await?;
@@ -207,6 +212,15 @@ impl TokenCommand {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Revokes a token that nobody has seen. Returns what became of it.
+pub(super) async fn take_back(app: &App, vault: &Vault, id: TokenId) -> Result<String, Failure> {
+    flow::revoke_token(&app.db, &app.clock, id).await?;
+    vault.make_durable().await?;
+    Ok(format!(
+        "token {id}, which nobody has seen, is revoked: create another"
+    ))
 }
 
 /// Parses `LABEL=VALUE`.

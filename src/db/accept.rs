@@ -79,6 +79,13 @@ pub struct Announcement {
 /// state that it leads to.
 fn rank(kind: MediaKind, status: &str) -> (i64, &'static str) {
     match status {
+        // Delivery follows sending, and reading follows delivery.
+        "read" if kind == MediaKind::Message => (4, "announced"),
+        "delivered" | "partially_delivered" | "undelivered" | "failed"
+            if kind == MediaKind::Message =>
+        {
+            (3, "announced")
+        }
         complete if kind.is_complete(complete) => (2, "announced"),
         // A message that was never sent.
         "absent" | "canceled" => (1, "absent"),
@@ -133,7 +140,7 @@ SELECT recordings.id FROM json_each($1) AS announced JOIN recordings ON recordin
 const ENQUEUE: &str = formatcp!(
     "/* accept.enqueue */ {}
 SELECT 'fetch', value->>'id', 'due', $2, NULL, 0, 0, NULL, $2 FROM json_each($1) AS announced
-WHERE value->>'rank' = '2' AND EXISTS (SELECT 1 FROM recordings WHERE id = value->>'id' AND state = 'announced')
+WHERE CAST(value->>'rank' AS BIGINT) >= 2 AND EXISTS (SELECT 1 FROM recordings WHERE id = value->>'id' AND state = 'announced')
 ON CONFLICT (kind, subject) DO NOTHING",
     StoredWork::INSERT_INTO
 );

@@ -27,7 +27,7 @@ pub async fn waiting(
 ) -> Result<Vec<Recording>, Error> {
     let sql = format!(
         "/* heard.waiting */ SELECT {COLUMNS} FROM recordings
-        WHERE state = 'announced' AND account = $1 AND announced_at < $2
+        WHERE state = 'announced' AND kind = 'call' AND account = $1 AND announced_at < $2
           AND (started_at >= $3 OR (started_at IS NULL AND announced_at >= $4))
         ORDER BY announced_at LIMIT $5"
     );
@@ -65,7 +65,7 @@ pub async fn counts(
 ) -> Result<Vec<DiscoveryCount>, Error> {
     const SQL: &str = "/* heard.counts */
         SELECT source_status, heard_by, COUNT(*) AS n FROM recordings
-        WHERE account = $1 AND announced_at >= $2 AND collected_at >= $2 AND (source IS NULL OR source <> 'Trunking')
+        WHERE account = $1 AND kind = 'call' AND announced_at >= $2 AND collected_at >= $2 AND (source IS NULL OR source <> 'Trunking')
         GROUP BY source_status, heard_by ORDER BY source_status, heard_by";
     let read = |row: &Row| {
         let heard_by = row.parse("recordings", "heard_by", "source_status")?;

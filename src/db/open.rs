@@ -228,13 +228,27 @@ impl Db {
         }
     }
 
+    /// Checks that the database has no rows, as [`Self::begin_empty`] does, without any effect.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`] if a table has a row; any database error.
+    pub async fn check_empty(&self) -> Result<(), Error> {
+        match image::first_row(&mut self.read().await?).await? {
+            None => Ok(()),
+            Some(table) => Err(Error::NotEmpty(table)),
+        }
+    }
+
     async fn begin_unit(&self) -> Result<Tx, Error> {
         let tx = match &self.pools {
             // Takes the write lock at once: an upgrade from reading to writing could not wait.
             Pools::Sqlite { writer, .. } => Tx::sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Pools::Postgres(pool) => {
                 let begun = pool.begin().await;
-                Tx::postgres(begun.map_err(|error| place::of_pool(pool, error))?)
+                match begun {
+                    Ok(begun) => Tx::postgres(begun),
+                    Err(error) => return Err(place::of_pool(pool, error).await),
+                }
             }
         };
         Ok(tx.behind(&self.gate).timed_by(self.clock.as_ref()))
@@ -246,7 +260,10 @@ impl Db {
             Pools::Sqlite { readers, .. } => Tx::sqlite_reader(readers.acquire().await?),
             Pools::Postgres(pool) => {
                 let acquired = pool.acquire().await;
-                Tx::postgres_reader(acquired.map_err(|error| place::of_pool(pool, error))?)
+                match acquired {
+                    Ok(acquired) => Tx::postgres_reader(acquired),
+                    Err(error) => return Err(place::of_pool(pool, error).await),
+                }
             }
         };
         Ok(tx.timed_by(self.clock.as_ref()))
@@ -279,10 +296,10 @@ impl Db {
             }
             Pools::Postgres(pool) if !pool.is_closed() => {
                 let options = pool.connect_options().as_ref().clone();
-                (
-                    Tx::postgres(alone::<Postgres>(options).begin_with(REPEATABLE).await?),
-                    POSTGRES,
-                )
+                match alone::<Postgres>(options).begin_with(REPEATABLE).await {
+                    Ok(begun) => (Tx::postgres(begun), POSTGRES),
+                    Err(error) => return Err(place::of_pool(pool, error).await),
+                }
             }
             Pools::Sqlite { .. } | Pools::Postgres(_) => return Err(sqlx::Error::PoolClosed.into()),
         };

@@ -282,6 +282,16 @@ async fn named_at(
     Ok(now.max(Timestamp::from_millis(last.saturating_add(1))))
 }
 
+/// Returns the latest time at which a person counts as named. The caller holds the person's lock,
+/// so no naming that is not seen here commits earlier.
+pub(super) async fn named_last(tx: &mut Tx, subject: SubjectId) -> Result<Timestamp, Error> {
+    const SQL: &str = "/* parties.named_last */ SELECT COALESCE(MAX(named_at), 0) FROM parties WHERE subject = $1";
+    let last = tx
+        .fetch_int(SQL, &[Arg::Text(&subject.to_string())])
+        .await?;
+    Ok(Timestamp::from_millis(last))
+}
+
 /// Replaces the party of a leg, by another person or by an unknown one.
 ///
 /// # Errors

@@ -74,8 +74,8 @@ pub(super) async fn of_server(options: &PgConnectOptions, error: sqlx::Error) ->
 }
 
 /// The same of a server that was reached before.
-pub(super) fn of_pool(pool: &PgPool, error: sqlx::Error) -> Error {
-    located(&server(&pool.connect_options()), error)
+pub(super) async fn of_pool(pool: &PgPool, error: sqlx::Error) -> Error {
+    of_server(&pool.connect_options(), error).await
 }
 
 /// Why a single connection is not made; `None` if it is.
@@ -167,5 +167,25 @@ mod tests {
             "{why}"
         );
         assert!(!why.contains("hunter2") && !why.contains("vault"), "{why}");
+    }
+
+    /// The pool of a running service only says that it waited.
+    #[tokio::test]
+    async fn a_server_that_went_away_is_named_with_the_cause() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let url = format!("postgres://vault:hunter2@127.0.0.1:{port}/recordings");
+        let pool = PgPool::connect_lazy(&url).unwrap();
+        let error = of_pool(&pool, sqlx::Error::PoolTimedOut).await;
+        let why = error.to_string();
+        assert!(
+            why.contains(&format!("127.0.0.1:{port}")) && why.contains("refused"),
+            "{why}"
+        );
+        assert!(
+            !why.contains("hunter2") && !why.contains("no connection was free"),
+            "{why}"
+        );
     }
 }

@@ -137,6 +137,27 @@ pub async fn set_files(tx: &mut Tx, id: RecordingId, files: i64) -> Result<(), E
         .map(|_| ())
 }
 
+/// Sets the thread of a message whose announcement did not name one.
+pub async fn set_thread(tx: &mut Tx, id: RecordingId, thread: &Conversation) -> Result<(), Error> {
+    const SQL: &str = "/* recordings.set_thread */ UPDATE recordings SET thread = $2 WHERE id = $1 AND thread IS NULL";
+    let args = [Arg::Text(&id.to_string()), Arg::Text(thread.as_str())];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// Returns those of these recordings that are sealed and have fewer files than the source named.
+pub async fn lacking_files(
+    tx: &mut Tx,
+    ids: &[RecordingId],
+) -> Result<BTreeSet<RecordingId>, Error> {
+    const SQL: &str = "/* recordings.lacking_files */
+        SELECT id FROM recordings WHERE id IN (SELECT key FROM json_each($1)) AND state = 'sealed' AND files > 0
+          AND files > (SELECT COUNT(*) FROM artefacts WHERE recording_id = recordings.id AND artefact LIKE 'media/%')";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await?;
+    rows.iter()
+        .map(|row| row.parse("recordings", "id", "id"))
+        .collect()
+}
+
 /// Locks the row of a sealed recording for the rest of the unit, without a change. Returns its
 /// tier.
 ///

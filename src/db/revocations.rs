@@ -117,23 +117,34 @@ table! {
 const COLUMNS: &str = StoredRevocation::COLUMNS;
 
 /// Inserts a revocation and enqueues its work, due at `due_at`. The process that began the
-/// revocation continues it; others take the work only after that time.
-pub async fn insert(tx: &mut Tx, revocation: &Revocation, due_at: Timestamp) -> Result<(), Error> {
+/// revocation continues it; others take the work only after that time. Returns the revocation as
+/// inserted: not before any naming of the person that committed before it, even if the clocks of
+/// two processes differ.
+pub async fn insert(
+    tx: &mut Tx,
+    revocation: &Revocation,
+    due_at: Timestamp,
+) -> Result<Revocation, Error> {
     const SQL: &str = formatcp!("/* revocations.insert */ {}", StoredRevocation::INSERT);
+    let mut revoked_at = revocation.revoked_at;
     if let Target::Subject(subject) = &revocation.target {
         parties::lock_subjects(tx, &BTreeSet::from([*subject])).await?;
+        revoked_at = revoked_at.max(parties::named_last(tx, *subject).await?);
     }
     // A new revocation is always running.
-    let row = StoredRevocation::from(Revocation {
+    let inserted = Revocation {
+        revoked_at,
         is_done: false,
         cursor: None,
         jws: None,
         finished_at: None,
         ..revocation.clone()
-    });
+    };
+    let row = StoredRevocation::from(inserted.clone());
     tx.insert_row(SQL, &row, &[]).await?;
     let asked_at = revocation.revoked_at;
-    work::enqueue_at(tx, WorkKind::Revocation, &[revocation.id], due_at, asked_at).await
+    work::enqueue_at(tx, WorkKind::Revocation, &[revocation.id], due_at, asked_at).await?;
+    Ok(inserted)
 }
 
 impl From<Revocation> for StoredRevocation {
@@ -180,10 +191,13 @@ impl TryFrom<StoredRevocation> for Revocation {
 
 /// Returns whether any revocation is of this time or later: only such a one covers what is collected
 /// then.
-pub async fn is_any_since(tx: &mut Tx, at: i64) -> Result<bool, Error> {
+pub async fn is_any_since(tx: &mut Tx, at: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "/* revocations.is_any_since */
         SELECT id FROM revocations WHERE revoked_at >= $1 ORDER BY revoked_at LIMIT 1";
-    Ok(!tx.fetch_all(SQL, &[Arg::Int(at)]).await?.is_empty())
+    Ok(!tx
+        .fetch_all(SQL, &[Arg::Int(at.as_millis())])
+        .await?
+        .is_empty())
 }
 
 /// Returns one revocation.

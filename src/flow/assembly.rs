@@ -201,6 +201,7 @@ impl Flow {
             wakeups.clone(),
             Arc::clone(&twilio),
             Arc::clone(&parties),
+            Arc::clone(&admission),
             acceptor,
             message_queue,
         ));
@@ -212,7 +213,7 @@ impl Flow {
             Arc::clone(&twilio),
             wakeups.clone(),
             Arc::clone(&reclassification),
-            Arc::clone(&admission),
+            Arc::clone(&message_intake),
         );
         let files = FileFetching::new(vault.clone(), db.clone(), Arc::clone(&twilio));
         let fetching = Fetching::new(

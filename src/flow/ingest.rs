@@ -2,6 +2,7 @@
 
 mod arriving;
 pub(super) mod failure;
+pub(super) mod fetched;
 pub(super) mod fetching;
 pub(super) mod keep;
 pub(super) mod messages;

@@ -42,7 +42,6 @@ use crate::{
     model::{
         actor::Initiator,
         id::RecordingId,
-        media::MediaKind,
         reconciled::Reconciled,
         recording::Recording,
         sid::AccountSid,
@@ -333,7 +332,6 @@ impl Reconciliation {
         .await;
         drop(reader);
         let mut waiting: Vec<Recording> = waiting.map_err(Error::from)?;
-        waiting.retain(|recording| recording.kind() == MediaKind::CallAudio);
         let mut list: Lister<'_, RecordingResource> = Lister::of(
             &self.twilio.client,
             account,

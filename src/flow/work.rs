@@ -23,10 +23,7 @@ use super::{
     erase::SourceDeletion,
     erasure::{revocation::Revocations, shredding::Shredding},
     error::Error,
-    ingest::{
-        fetching::{Fetched, Fetching},
-        messages::files::FileFetching,
-    },
+    ingest::{fetched::Fetched, fetching::Fetching, messages::files::FileFetching},
     liveness::{Liveness, Task},
     patience::WorkSettings,
     queue::WorkQueue,

@@ -162,6 +162,12 @@ impl Error {
         }
     }
 
+    /// Converts a failure of a request that was made beside the backend.
+    pub(super) fn of_http(store: &'static str, error: &HttpError) -> Self {
+        let reason = say(error.kind()).into();
+        Self::Unavailable { store, reason }
+    }
+
     pub(super) fn of_file(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::PermissionDenied => Self::Refused { store: "folder" },

@@ -6,6 +6,7 @@
 //! journal/0000000002-0000000001-00000000000000001240-4567….floe     what changed until entry 1240
 //! uploads/0123…      a long upload that has begun: its body is the backend's upload id, and on a second line the name of a recovery file
 //! probe              written and read by the readiness probe
+//! probe-rehearsal/…  written and removed by the check of permissions
 //! ```
 //! INVARIANT: a path that parses to a name is exactly the path of that name, so a foreign file is
 //! never mistaken for the store's own.
@@ -17,6 +18,7 @@ use crate::model::id::ObjectId;
 
 const UPLOADS: &str = "uploads";
 const PROBE: &str = "probe";
+const REHEARSAL: &str = "probe-rehearsal";
 
 /// The paths of one store, all below its prefix.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +68,19 @@ impl Paths {
 
     pub(super) fn probe(&self) -> Path {
         self.top(PROBE)
+    }
+
+    /// The folder of the files of [`Store::check_permissions`](super::Store::check_permissions).
+    pub(super) fn rehearsal(&self) -> Path {
+        self.top(REHEARSAL)
+    }
+
+    /// What every path of this store begins with, in a bucket that others may use, too.
+    pub(super) fn beginning(&self) -> String {
+        match self.prefix.as_ref() {
+            "" => String::new(),
+            prefix => format!("{prefix}/"),
+        }
     }
 }
 

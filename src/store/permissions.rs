@@ -26,7 +26,7 @@ impl Store {
     pub async fn check_permissions(&self) -> Result<(), Error> {
         self.stands().await?;
         let id = hex::encode(ObjectId::random(&mut rand::rng()).as_bytes());
-        let folder = Path::from(format!("{}-rehearsal", self.paths.probe()));
+        let folder = self.paths.rehearsal();
         let [small, parts, missing] =
             ["small", "parts", "missing"].map(|name| Path::from(format!("{folder}/{id}-{name}")));
         let done = self.try_everything(&folder, &small, &parts, &missing).await;
@@ -96,8 +96,8 @@ impl Store {
         self.try_parts(parts, true).await.map_err(lacks(PARTS))
     }
 
-    /// Uploads in parts, and completes or aborts the upload. A failed one is aborted, too: it has
-    /// no marker, so no sweep would find it.
+    /// Uploads in parts, and completes or aborts the upload. A failed one is aborted, too; if that
+    /// fails, the sweep of unrecorded uploads aborts it a day later.
     async fn try_parts(&self, path: &Path, is_completed: bool) -> object_store::Result<()> {
         let mut upload = self.inner.put_multipart(path).await?;
         let sent = async {

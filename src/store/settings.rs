@@ -128,6 +128,20 @@ impl StoreSettings {
         Ok(Some(url))
     }
 
+    /// Returns the address of the bucket itself, as `object_store` makes it of the same settings.
+    pub(super) fn bucket_url(&self, bucket: &str) -> Result<Url, Error> {
+        let region = &self.region;
+        let text = match (self.endpoint(bucket)?, self.path_style()) {
+            (Some(endpoint), true) => {
+                format!("{}/{bucket}", endpoint.as_str().trim_end_matches('/'))
+            }
+            (Some(endpoint), false) => endpoint.to_string(),
+            (None, true) => format!("https://s3.{region}.amazonaws.com/{bucket}"),
+            (None, false) => format!("https://{bucket}.s3.{region}.amazonaws.com"),
+        };
+        Url::parse(&text).map_err(|_| Error::setting("region", "it cannot be in a host name"))
+    }
+
     pub(super) fn path_style(&self) -> bool {
         self.path_style.unwrap_or(self.endpoint.is_some())
     }
@@ -329,6 +343,27 @@ mod tests {
             let error = with(bad, None, true).unwrap_err();
             assert!(!error.to_string().contains("hunter2"));
         }
+    }
+
+    #[test]
+    fn a_bucket_has_one_address() {
+        let at = |endpoint: Option<&str>, path_style| {
+            let settings = StoreSettings {
+                endpoint: endpoint.map(Into::into),
+                path_style,
+                region: "eu-west-1".into(),
+                ..StoreSettings::default()
+            };
+            settings.bucket_url("calls").unwrap().to_string()
+        };
+        let own = Some("https://s3.example:9000/");
+        assert_eq!(at(own, None), "https://s3.example:9000/calls");
+        assert_eq!(at(own, Some(false)), "https://calls.s3.example:9000/");
+        assert_eq!(at(None, None), "https://calls.s3.eu-west-1.amazonaws.com/");
+        assert_eq!(
+            at(None, Some(true)),
+            "https://s3.eu-west-1.amazonaws.com/calls"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod gate;
 mod recovery;
+mod unrecorded;
 
 use std::{os::unix::fs::PermissionsExt, path::Path as FilePath};
 

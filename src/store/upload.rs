@@ -2,8 +2,8 @@
 //!
 //! S3 keeps the parts of an unfinished upload, unseen and paid for, until it is aborted by its id.
 //! So the id is written to a small marker object as soon as it is known, and the marker is removed
-//! when the upload ends. A crash between the two leaves an upload without a marker: a bucket should
-//! have a life-cycle rule that aborts incomplete uploads after some days.
+//! when the upload ends. A crash between the two leaves an upload without a marker; those are found
+//! in the store's own list ([`UploadListing`](super::s3::uploads::UploadListing)).
 //!
 //! A marker is named after the random id of the object or recovery file. For an object the id
 //! determines the path of the upload; for a recovery file it does not, so its name is on a second
@@ -22,6 +22,7 @@ use super::{
     Kind, Store,
     error::Error,
     name::{Name, RecoveryName},
+    s3::{S3Bucket, uploads::OpenUpload},
 };
 use crate::model::{id::ObjectId, time::Timestamp};
 
@@ -49,6 +50,7 @@ pub(super) type Part = BoxFuture<'static, object_store::Result<Option<PartId>>>;
 
 impl Upload {
     pub(super) async fn begin(store: &Store, name: Name) -> Result<Self, Error> {
+        store.may_be_read()?;
         let fault = |error| Error::of_write(store.name(), name, error);
         let path = store.paths.of(name);
         match store.inner.head(&path).await {
@@ -66,6 +68,7 @@ impl Upload {
                 store.inner.put_multipart(&path).await.map_err(fault)?,
             ));
         };
+        let s3 = &s3.objects;
         let id = s3.create_multipart(&path).await.map_err(fault)?;
         let marker = store.paths.upload(name.id());
         if let Err(error) = store
@@ -209,6 +212,63 @@ pub(super) async fn sweep(
         store.remove_path(&marker).await?;
     }
     Ok(swept)
+}
+
+/// The result of a sweep of unrecorded uploads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UnrecordedSwept {
+    /// Uploads that were aborted.
+    pub aborted: u64,
+    /// Whether the store does not let its uploads be listed, so that none could be found.
+    pub refused: bool,
+}
+
+/// Aborts every upload of ours that began before `older_than` by the store's clock and is in no
+/// marker.
+pub(super) async fn sweep_unrecorded(
+    store: &Store,
+    s3: &S3Bucket,
+    older_than: Timestamp,
+) -> Result<UnrecordedSwept, Error> {
+    let prefix = store.paths.beginning();
+    let Some(open) = s3.uploads.list(store.name(), &prefix).await? else {
+        return Ok(UnrecordedSwept {
+            aborted: 0,
+            refused: true,
+        });
+    };
+    let mut swept = UnrecordedSwept::default();
+    for upload in open {
+        let Ok(path) = Path::parse(&upload.key) else {
+            continue;
+        };
+        let name = store.paths.parse(&path);
+        let is_ours = name.is_some() || path.prefix_matches(&store.paths.rehearsal());
+        // A path that is not ours is never touched.
+        if !is_ours || upload.initiated >= older_than {
+            continue;
+        }
+        if let Some(name) = name
+            && is_recorded(store, name, &upload).await?
+        {
+            continue;
+        }
+        abort_marked(store, s3.objects.as_ref(), &path, &upload.id).await?;
+        swept.aborted += 1;
+    }
+    Ok(swept)
+}
+
+/// Whether a marker has this upload: its process lives, or the sweep of markers aborts it when its
+/// time comes.
+async fn is_recorded(store: &Store, name: Name, upload: &OpenUpload) -> Result<bool, Error> {
+    let marker = store.paths.upload(name.id());
+    match store.inner.get_range(&marker, 0..MAX_MARKER).await {
+        Ok(body) => Ok(read_marker(name.id(), &String::from_utf8_lossy(&body))
+            .is_some_and(|(id, marked)| id == upload.id && marked == name)),
+        Err(object_store::Error::NotFound { .. }) => Ok(false),
+        Err(error) => Err(Error::of_backend(store.name(), error)),
+    }
 }
 
 fn write_marker(upload: &MultipartId, name: Name) -> String {

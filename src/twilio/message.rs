@@ -18,7 +18,7 @@ use self::status::MESSAGE_STATUS;
 pub(super) use self::status::is_final;
 pub use self::{address::MessageAddress, media::MessageMedia, status::MessageStatusCallback};
 use super::{
-    callback::own_query,
+    own_query::own_query,
     params::{CallbackError, VerifiedParams},
     personal::PersonalText,
     received_form::ReceivedForm,

@@ -28,6 +28,16 @@ impl ReceivedForm {
         &self.0
     }
 
+    /// Returns every value of a field.
+    pub fn values(&self, name: &str) -> Vec<Zeroizing<String>> {
+        let pairs = Self::decode(&self.0).unwrap_or_default();
+        pairs
+            .into_iter()
+            .filter(|(field, _)| field == name)
+            .map(|(_, value)| Zeroizing::new(value))
+            .collect()
+    }
+
     /// Decodes the bytes of an opened seal into names and values, in the order received.
     ///
     /// # Errors

@@ -103,6 +103,7 @@ impl Vault {
                 retired = keys.retired,
                 "the signing key was replaced, and the epoch turns next"
             );
+            crash::point("sign.replaced");
             Ok((keys, turner.turn(actor).await?))
         })
         .await

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use futures_util::Stream;
 
-use super::{DepositError, Vault, error::Error};
+use super::{Vault, deposit::DepositError, error::Error};
 use crate::{
     db::{
         Unit,

@@ -36,7 +36,6 @@ const SEGMENT: SegmentLength = SegmentLength::Text;
 const CONTENT_TYPE: &str = "application/json";
 
 /// A message in the clear.
-#[derive(Debug)]
 pub struct MessageContent<'a> {
     /// Every field, as the source delivered them.
     pub form: &'a [u8],
@@ -67,8 +66,13 @@ impl SealedMessage {
         self.artefacts.iter().filter_map(|sealed| sealed.object)
     }
 
-    fn sealed_len(&self) -> u64 {
-        self.artefacts.iter().map(|sealed| sealed.sealed_len).sum()
+    /// The ciphertext length of the form, whose digest the audit log has.
+    fn form_len(&self) -> u64 {
+        let form = self
+            .artefacts
+            .iter()
+            .find(|sealed| sealed.artefact == Artefact::Form);
+        form.map_or(0, |form| form.sealed_len)
     }
 
     fn plain_len(&self) -> u64 {
@@ -148,7 +152,7 @@ impl Vault {
                 now,
                 recording,
                 Leg::All,
-                message.sealed_len(),
+                message.form_len(),
                 &message.form_sha256,
             ));
             unit.count("recvault_sealed_bytes_total", message.plain_len());

@@ -35,7 +35,7 @@ use super::{
     snapshot::LineParser,
 };
 use crate::{
-    custody::Slot,
+    custody::{Custody, Slot},
     db::{
         Db, Tx, Unit, audit, chain, epochs,
         gaps::{self, Gap},
@@ -47,9 +47,9 @@ use crate::{
         crash,
         id::{DatabaseId, VaultId},
         time::Timestamp,
-        timeline::{LogPoint, Timeline},
+        timeline::{LogPath, LogPoint, Timeline},
     },
-    store::RecoveryName,
+    store::{RecoveryName, Store},
 };
 
 /// Rows entered at a time.
@@ -111,25 +111,7 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
     let recovery = parts.recovery.clone();
     let custody = Arc::clone(&parts.custody);
     let mut reader = RecoveryReader::of(&recovery, custody.as_ref());
-    let slot = custody
-        .read()
-        .await?
-        .ok_or_else(|| Error::NoSnapshot("none".into()))?;
-    ownership::may_take(&slot, claim)?;
-    let file = reader.file(plan.snapshot).await?;
-    let snapshot = file.header.clone();
-    let journal = checked(plan, &snapshot, &mut reader).await?;
-    let known = plan.choice.not_before.map(|known| known.point());
-    let main = MainLog::of(plan::newest(&snapshot, &journal), known);
-    let source = RestoreSource {
-        plan,
-        claim,
-        timeline: next_timeline(&main, slot.owner().timeline, known),
-        slot,
-        snapshot,
-        journal,
-        main,
-    };
+    let (source, file) = admitted(&parts, plan, claim, &mut reader).await?;
     // This one unit may take as long as reading the store: no other process uses this database yet.
     let empty = parts.db.clone();
     let unit = empty.first_unit("restore.restore", async |mut unit| {
@@ -162,6 +144,53 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
     Ok(restored)
 }
 
+/// Checks, without any effect, that [`restore`] would not refuse: it makes the same checks first.
+///
+/// # Errors
+/// As [`restore`].
+pub async fn check_restore(parts: &VaultParts, plan: &Plan, claim: Claim) -> Result<(), Error> {
+    let mut reader = RecoveryReader::of(&parts.recovery, parts.custody.as_ref());
+    let (source, _) = admitted(parts, plan, claim, &mut reader).await?;
+    source
+        .check_unmoved(&parts.recovery, parts.custody.as_ref())
+        .await
+}
+
+/// Makes every check of a restore that comes before its one unit. The unit repeats those whose
+/// result may change meanwhile: whether the database is empty, and whether the store moved.
+async fn admitted<'a>(
+    parts: &VaultParts,
+    plan: &'a Plan,
+    claim: Claim,
+    reader: &mut RecoveryReader<'_>,
+) -> Result<(RestoreSource<'a>, RecoveryFile), Error> {
+    let slot = parts.custody.read().await?;
+    let slot = slot.ok_or_else(|| Error::NoSnapshot("none".into()))?;
+    ownership::may_take(&slot, claim)?;
+    let file = reader.file(plan.snapshot).await?;
+    let snapshot = file.header.clone();
+    let journal = checked(plan, &snapshot, reader).await?;
+    let known = plan.choice.not_before.map(|known| known.point());
+    let main = MainLog::of(plan::newest(&snapshot, &journal), known);
+    let timeline = next_timeline(&main, slot.owner().timeline, known);
+    // Entries that a process of the lost database still numbers belong to an earlier timeline.
+    let path = main.path().clone().forked(timeline, main.to);
+    let path = path
+        .map_err(|_| fault_in(plan.snapshot)("its log ends before the timeline that it is of"))?;
+    parts.db.check_empty().await?;
+    let source = RestoreSource {
+        plan,
+        claim,
+        slot,
+        snapshot,
+        journal,
+        main,
+        timeline,
+        path,
+    };
+    Ok((source, file))
+}
+
 /// The input of a restore, once every file of it was opened.
 struct RestoreSource<'a> {
     plan: &'a Plan,
@@ -174,6 +203,8 @@ struct RestoreSource<'a> {
     main: MainLog,
     /// The new timeline.
     timeline: Timeline,
+    /// The path of the log that continues in it.
+    path: LogPath,
 }
 
 impl RestoreSource<'_> {
@@ -261,12 +292,7 @@ impl RestoreSource<'_> {
         let main = &self.main;
         let known_to = main.take_lost(unit, lost, reader).await?;
         main.fill(unit, &self.plan.choice.accept, now).await?;
-        // Entries that a process of the lost database still numbers belong to an earlier timeline.
-        let path = main.path().clone().forked(self.timeline, main.to);
-        let path = path.map_err(|_| {
-            fault_in(self.plan.snapshot)("its log ends before the timeline that it is of")
-        })?;
-        timelines::rebuild(unit, &path).await?;
+        timelines::rebuild(unit, &self.path).await?;
         audit::advance_head(unit, known_to).await?;
         // The next journal piece starts after `main.to`, so it repeats the late entries under their
         // new numbers.
@@ -314,11 +340,16 @@ impl RestoreSource<'_> {
         let owner = inner.ownership.owner(inner.id, seen);
         ownership::take_over(custody, &self.slot, self.claim, owner).await?;
         crash::point("restore.taken_over");
+        self.check_unmoved(&inner.recovery, custody).await
+    }
+
+    /// Checks that the store received no file since the plan was made.
+    async fn check_unmoved(&self, recovery: &Store, custody: &dyn Custody) -> Result<(), Error> {
         // A drill takes custody from no database, so the present owner continues.
-        if self.claim != Claim::None {
-            plan::check_unmoved(self.plan, &self.snapshot, &inner.recovery, custody).await?;
+        if self.claim == Claim::None {
+            return Ok(());
         }
-        Ok(())
+        plan::check_unmoved(self.plan, &self.snapshot, recovery, custody).await
     }
 }
 

@@ -6,7 +6,8 @@
 //! process  → the newest position that it has seen
 //! database   → has an entry at that position, and the same one? then it may be written to; otherwise never again by this process
 //! ```
-//! Owns the comparison, which is the only way by which a database becomes writable. Refuses to know
+//! Owns the comparison, without which a database becomes writable only to shred while the store is
+//! away ([`away`]). Refuses to know
 //! why a database is old: restored from a copy, a lagging replica that was promoted, or a second
 //! database of the same vault.
 //!
@@ -15,6 +16,8 @@
 //!   counts is inside a file that opens.
 //! - A file that does not open is skipped, with a warning, and is not tried again by this process.
 //! - A rolled-back database is closed before the caller gets the error.
+
+mod away;
 
 use std::{
     collections::BTreeSet,

@@ -27,21 +27,16 @@ impl Vault {
         self.0.subject(address)
     }
 
-    /// Returns the thread of the messages between two addresses of an account, the same in both
-    /// directions: a keyed hash, so that nobody else can test addresses against it.
-    pub fn thread(&self, account: &AccountSid, one: &str, other: &str) -> ThreadId {
+    /// Returns the thread of the messages between a line of an account and another address, the
+    /// same in both directions: a keyed hash, so that nobody else can test addresses against it.
+    pub fn thread(&self, account: &AccountSid, line: &str, contact: &str) -> ThreadId {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.service.subject.expose());
-        let (first, second) = if one <= other {
-            (one, other)
-        } else {
-            (other, one)
-        };
         // An address begins with no such text, so no thread has the hash of a person.
         let named = Zeroizing::new(length_prefixed(&[
             b"recvault/thread/1",
             account.as_str().as_bytes(),
-            first.as_bytes(),
-            second.as_bytes(),
+            line.as_bytes(),
+            contact.as_bytes(),
         ]));
         let mut hash = [0; 32];
         hash.copy_from_slice(hmac::sign(&key, &named).as_ref());

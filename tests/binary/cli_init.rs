@@ -271,3 +271,49 @@ fn init_with_a_faulty_config_makes_nothing() {
     );
     assert_eq!(files(world.path()).len(), 1);
 }
+
+/// A wrong URL in the configuration would have to be corrected by hand.
+#[test]
+fn init_with_places_that_cannot_be_used_leaves_nothing() {
+    let world = tempfile::tempdir().unwrap();
+    fs::write(world.path().join("file"), "").unwrap();
+    run_in(world.path(), &["init", "another"], &[]).done();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = free.local_addr().unwrap().to_string();
+    drop(free);
+    let postgres = format!("postgres://vault:hunter2@{nobody}/recordings");
+    let s3 = format!("http://{nobody}");
+    let keys = [
+        ("RECVAULT__STORE__ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("RECVAULT__STORE__SECRET_ACCESS_KEY", "hunter2"),
+    ];
+    let before = files(world.path());
+    for (args, said) in [
+        (&["--database", &postgres][..], nobody.as_str()),
+        (&["--database", "sqlite:gone/x.db"], "gone"),
+        (
+            &["--database", "sqlite:../another/vault.db"],
+            "already holds",
+        ),
+        (&["--store", "folder:../file/x"], "file"),
+        (&["--store", "folder:../another/objects"], "recovery file"),
+        (
+            &["--store", "s3://calls", "--store-endpoint", &s3],
+            "s3 store",
+        ),
+    ] {
+        let why = run_in(world.path(), &[&["init", "calls"], args].concat(), &keys).refused();
+        assert!(
+            why.contains(said) && !why.contains("hunter2"),
+            "{args:?}: {why}"
+        );
+        assert!(!world.path().join("calls").exists(), "{args:?}");
+        assert_eq!(files(world.path()), before, "{args:?}");
+    }
+    run_in(
+        world.path(),
+        &["init", "calls", "--database", "sqlite:x.db"],
+        &[],
+    )
+    .done();
+}

@@ -129,6 +129,28 @@ async fn a_grant_is_given_in_the_name_of_a_principal_only() {
             "{refused}"
         );
     }
+    // With the words and the clauses that the HTTP interface gives.
+    let refused = ask("token", "no-such-purpose").refused();
+    let refused: serde_json::Value = serde_json::from_str(&refused).unwrap();
+    let (status, problem) = service
+        .client
+        .ask(
+            reqwest::Method::POST,
+            &format!("/v1/recordings/{recording}/grants"),
+            Some(json!({ "purpose": "no-such-purpose" })),
+        )
+        .await
+        .unwrap();
+    assert_eq!(status, 403, "{problem}");
+    let reasons = &refused["error"]["reasons"];
+    assert_eq!(reasons, &problem["reasons"], "{refused}");
+    let message = refused["error"]["message"].as_str().unwrap();
+    for part in ["text", "code", "clause"] {
+        assert!(
+            message.contains(reasons[0][part].as_str().unwrap()),
+            "{message}"
+        );
+    }
     let listed = world
         .run(&[
             "grant",
@@ -145,6 +167,21 @@ async fn a_grant_is_given_in_the_name_of_a_principal_only() {
         (&json!(grant), 1),
         "{listed}"
     );
+    let another = ask("token", "quality-review").json();
+    let cut = world.run(&["grant", "list", "--limit", "1"]);
+    assert!(
+        cut.stdout.lines().count() == 1
+            && cut.stdout.contains(another["id"].as_str().unwrap())
+            && cut.stderr.contains("raise `--limit`"),
+        "{cut:?}"
+    );
+    let whole = world.run(&["grant", "list", "--limit", "2"]);
+    assert_eq!(
+        (whole.stdout.lines().count(), whole.stderr.as_str()),
+        (2, "")
+    );
+    let another = another["id"].as_str().unwrap();
+    world.run(&["grant", "end", another]).done();
     world.run(&["grant", "end", grant]).done();
     let ended = world.run(&["grant", "list", "--state", "ended"]).done();
     assert!(

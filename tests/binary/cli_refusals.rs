@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{
     process::{recvault, run_in},
-    world::World,
+    world::{World, sound},
 };
 
 #[test]
@@ -108,6 +108,49 @@ async fn an_empty_database_beside_a_root_file_is_not_filled() {
     fs::remove_file(world.path("vault.db")).unwrap();
     let why = world.run(&["serve"]).refused();
     assert!(why.contains("snapshot restore"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_of_a_restore_refuses_what_the_restore_refuses() {
+    let world = World::sqlite().await;
+    world.run(&["snapshot", "create"]).done();
+    for more in [&[][..], &["--take-over"]] {
+        let restore = [&["snapshot", "restore"], more].concat();
+        let why = world.run(&restore).refused();
+        let dry = world.run(&[&restore[..], &["--dry-run"]].concat());
+        assert_eq!((dry.code, &dry.stderr), (Some(1), &why), "{dry:?}");
+        assert!(dry.stdout.starts_with("Would refuse "), "{dry:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shredded_while_the_store_is_away_is_shredded() {
+    let world = World::sqlite().await;
+    let service = world.serve().await;
+    let id = world.sealed(&service.client, sound(1, 1)).await.to_string();
+    service.process.stop().await;
+    let shred = ["shred", &id, "--reason", "subject-request"];
+    fs::rename(world.path("objects"), world.path("elsewhere")).unwrap();
+    let why = world.run(&shred).refused();
+    assert!(why.contains("done, but not durable yet"), "{why}");
+    assert!(
+        !world.path("objects").exists(),
+        "nothing is made in its place"
+    );
+    let refused = world.run(&["retry"]).refused();
+    assert!(
+        refused.contains("does not exist"),
+        "no other command: {refused}"
+    );
+    let keys = "SELECT CAST(COUNT(*) AS TEXT) FROM tombstones";
+    assert_eq!(world.database.texts(keys).await, ["1"]);
+
+    fs::rename(world.path("elsewhere"), world.path("objects")).unwrap();
+    let again = world.run(&[&shred[..], &["--json"]].concat()).json();
+    assert!(again["receipt_id"].is_string(), "confirmed: {again}");
+    let service = world.serve().await;
+    let removed = crate::client::eventually(async || world.objects().is_empty()).await;
+    assert!(removed, "its bytes are removed:\n{}", service.process.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 //! and starts again.
 
 mod restores;
+mod signing;
 
 use std::{collections::BTreeSet, fs};
 
@@ -61,6 +62,7 @@ pub(crate) fn tried() -> Vec<&'static str> {
         turns::TRIED,
         files::TRIED,
         restores::TRIED,
+        signing::TRIED,
         custodies::TRIED,
     ]
     .concat()

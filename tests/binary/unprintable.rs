@@ -119,3 +119,71 @@ async fn a_database_without_a_vault_names_both_ways_out() {
         "{why}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_nobody_saw_is_taken_back() {
+    let world = World::sqlite().await;
+    let service = world.serve().await;
+    let id = world.sealed(&service.client, sound(1, 1)).await.to_string();
+    std::fs::write(world.path("token"), &world.token).unwrap();
+    let create = ["token", "create", "--label", "a", "--role", "agent"];
+    let (code, said) = on_a_full_disk(&world, &create);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("which nobody has seen, is revoked"), "{said}");
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    let mut command = recvault();
+    command.current_dir(world.folder.path()).args(create);
+    let ended = command
+        .stdout(closed())
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("is revoked"), "{said}");
+    let listed = world.run(&["token", "list", "--json"]).json();
+    let living = listed.as_array().unwrap().iter();
+    let living = living.filter(|token| token["revoked_at"].is_null() && token["label"] == "a");
+    assert_eq!(living.count(), 0, "{listed}");
+
+    let grant = [
+        "grant",
+        "create",
+        &id,
+        "--purpose",
+        "quality-review",
+        "--token-file",
+        "token",
+    ];
+    let (code, said) = on_a_full_disk(&world, &grant);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("whose addresses nobody has seen, is ended"),
+        "{said}"
+    );
+    let living = ["grant", "list", "--state", "living", "--json"];
+    assert_eq!(world.run(&living).json(), serde_json::json!([]));
+
+    let (code, said) = on_a_full_disk(&world, &["init", "another"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("is revoked: create another with `recvault token create`"),
+        "{said}"
+    );
+    let tokens = [
+        "--config",
+        "another/recvault.toml",
+        "token",
+        "list",
+        "--json",
+    ];
+    let tokens = world.run(&tokens).json();
+    assert!(
+        tokens[0]["revoked_at"].is_string() && tokens[1].is_null(),
+        "{tokens}"
+    );
+}

@@ -6,6 +6,7 @@ mod requests;
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use recvault::{flow, model::id::RecordingId};
 use serde_json::{Value, json};
 
@@ -278,6 +279,24 @@ async fn two_officers_open_together_what_one_may_not_open_alone(database: Databa
     );
 }
 
+/// As by a client that repeats a request before it has the first answer.
+async fn equal_decisions_at_one_moment_are_one(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = restricted(&vault).await;
+    let first = vault.asks("privacy-officer");
+    let second = another(&vault, "privacy-officer").await;
+    for purpose in ["dispute-resolution", "legal-request"] {
+        let asked = asks_for_approval(&first, recorded.id, purpose).await.json();
+        let approve = || decides(&second, &asked["id"], true);
+        let answers = join_all((0..8).map(|_| approve())).await;
+        for answer in &answers {
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert_eq!(answer.json(), answers[0].json());
+        }
+    }
+    assert_eq!(entries(&vault, "approval.decided").await.len(), 2);
+}
+
 async fn what_is_taken_back_refused_or_over_opens_nothing(database: Database) {
     let vault = Recipe::on(database).by_hand().await;
     let recorded = restricted(&vault).await;
@@ -411,6 +430,7 @@ async fn approval_is_asked_for_only_where_it_is_all_that_is_missing(database: Da
 }
 
 on_both_databases!(
+    equal_decisions_at_one_moment_are_one,
     two_officers_open_together_what_one_may_not_open_alone,
     what_is_taken_back_refused_or_over_opens_nothing,
     approval_is_asked_for_only_where_it_is_all_that_is_missing,

@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use recvault::{
     demo::conversation::{Channels, repeat_to},
+    flow,
     model::id::RecordingId,
 };
 use reqwest::Method;
@@ -406,19 +407,15 @@ async fn an_archive_breaks_off_when_a_recording_in_it_is_shredded() {
     .await;
 }
 
-#[tokio::test]
-async fn a_reader_who_leaves_stops_the_archive() {
-    let vault = Recipe::default().by_hand().await;
-    let ids: Vec<RecordingId> = {
-        let mut ids = Vec::new();
-        for _ in 0..2 {
-            let recorded =
-                recorded_in(&vault, "standard", repeat_to(LONG, Channels::Mono).into()).await;
-            named(&vault, &recorded, &[("caller", NUMBER)]).await;
-            ids.push(recorded.id);
-        }
-        ids
-    };
+/// Records two long conversations of one person, and begins to read the archive. Returns the ids
+/// of the recordings.
+async fn two_begun(vault: &TestVault) -> (Vec<RecordingId>, reqwest::Response) {
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let recorded = recorded_in(vault, "standard", repeat_to(LONG, Channels::Mono).into()).await;
+        named(vault, &recorded, &[("caller", NUMBER)]).await;
+        ids.push(recorded.id);
+    }
     let mut archive = vault
         .asks("privacy-officer")
         .request(Method::POST, "/v1/exports")
@@ -427,6 +424,38 @@ async fn a_reader_who_leaves_stops_the_archive() {
         .await
         .unwrap();
     archive.chunk().await.unwrap().unwrap();
+    (ids, archive)
+}
+
+/// Nobody told this process of the revocation: what is being read is not ended, and nothing more
+/// is opened.
+#[tokio::test]
+async fn an_archive_breaks_off_when_its_token_is_revoked() {
+    let vault = Recipe::default().by_hand().await;
+    let (_, mut archive) = two_begun(&vault).await;
+    let token = vault.minted("privacy-officer").row.id;
+    flow::revoke_token(&vault.process.db, &vault.clock, token)
+        .await
+        .unwrap();
+    let broken = loop {
+        match archive.chunk().await {
+            Ok(Some(_)) => {}
+            Ok(None) => break false,
+            Err(_) => break true,
+        }
+    };
+    assert!(broken, "the archive went on without its token");
+    assert_eq!(
+        vault.count("opening.started").await,
+        2,
+        "the participants and the audio of the first recording only"
+    );
+}
+
+#[tokio::test]
+async fn a_reader_who_leaves_stops_the_archive() {
+    let vault = Recipe::default().by_hand().await;
+    let (ids, archive) = two_begun(&vault).await;
     let flow = &vault.process.flow;
     // The participants, and then the audio.
     until("the first is being read", || async {

@@ -83,7 +83,7 @@ impl TestVault {
         said
     }
 
-    async fn agrees(&self, number: &str) {
+    pub(crate) async fn agrees(&self, number: &str) {
         let told = json!({ "subject": number, "answer": "given", "method": "contract" });
         assert_eq!(
             self.asks("privacy-officer")

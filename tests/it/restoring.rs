@@ -218,8 +218,27 @@ async fn a_snapshot_older_than_the_root_is_refused(database: Database) {
         vault::restore(app.parts(), &plan, vault::Claim::TakeOver).await,
         Err(vault::Error::Custody(recvault::custody::Error::NoRoot(_)))
     ));
+    let why = |refused: Result<(), vault::Error>| refused.unwrap_err().to_string();
+    let check = async |plan, claim| vault::check_restore(&app.parts(), plan, claim).await;
+    assert!(matches!(
+        check(&plan, vault::Claim::TakeOver).await,
+        Err(vault::Error::Custody(recvault::custody::Error::NoRoot(_)))
+    ));
     let newest = vault::plan(&app.parts(), Default::default()).await.unwrap();
     assert_eq!(newest.snapshot.epoch, 2);
+    // A dry run refuses what the restore refuses, in the same words.
+    let refused = vault::restore(app.parts(), &newest, vault::Claim::Take).await;
+    assert_eq!(
+        why(check(&newest, vault::Claim::Take).await),
+        why(refused.map(drop))
+    );
+    let unlisted = vault::Plan {
+        listed: Default::default(),
+        ..newest.clone()
+    };
+    let refused = check(&unlisted, vault::Claim::TakeOver).await;
+    assert!(matches!(refused, Err(vault::Error::StoreMoved(_))));
+    check(&newest, vault::Claim::TakeOver).await.unwrap();
     vault::restore(app.parts(), &newest, vault::Claim::TakeOver)
         .await
         .unwrap();
@@ -230,6 +249,10 @@ async fn a_snapshot_older_than_the_root_is_refused(database: Database) {
         ),
         "never over a vault"
     );
+    assert!(matches!(
+        check(&newest, vault::Claim::TakeOver).await,
+        Err(vault::Error::Db(db::Error::NotEmpty(_)))
+    ));
 }
 
 /// A copy of the whole key store, and the keys that the present roots in custody open in it.

@@ -1,5 +1,7 @@
 //! Messages that come in: sealed before the answer, read by purpose, rebuilt, revoked.
 
+use std::time::Duration;
+
 use recvault::{
     demo::stand_in::{MessageFacts, MessageFile, RemainingMessage},
     flow::Reconciling,
@@ -293,10 +295,87 @@ async fn what_the_line_wrote_is_fetched_and_stays_when_the_receiver_revokes(data
     );
     assert_eq!(vault.member(own, "author").await, "contact");
     assert_eq!(vault.member(answer, "author").await, "line");
+    vault.agrees(ANNA).await;
+    let trains = async || {
+        let path = format!("/v1/recordings/{answer}/grants");
+        let body = json!({ "purpose": "training", "justification": "a course" });
+        vault.asks("reviewer").post(&path, body).await
+    };
+    assert_eq!(trains().await.status, 201);
 
     vault.revoked(json!({ "subject": ANNA })).await;
     assert_eq!(vault.state(own).await, "shredded");
     assert_eq!(vault.state(answer).await, "sealed");
+    // What rests on their consent does not open it any more.
+    assert_eq!(trains().await.status, 403);
+    assert_eq!(vault.reads(answer).await, TEXT);
+}
+
+async fn a_rule_for_a_number_holds_for_its_messages(database: Database) {
+    let rule = format!("[[classification]]\nnumber = \"{LINE}\"\ntier = \"restricted\"\n\n");
+    let (before, after) = keeping(&policy())
+        .split_once("[[classification]]")
+        .map(|(before, after)| (before.to_owned(), after.to_owned()))
+        .unwrap();
+    let vault = Recipe {
+        policy: format!("{before}{rule}[[classification]]{after}"),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
+    let came = vault.kept(ANNA, "in").await;
+    let (_, went) = vault.sent(MessageFacts::outbound(LINE, ANNA, "out")).await;
+    for id in [came, went] {
+        assert_eq!(vault.member(id, "tier").await, "restricted");
+    }
+}
+
+async fn a_status_without_a_sender_gets_its_thread_with_the_text(database: Database) {
+    let vault = vault_on(database).await;
+    let own = vault.kept(ANNA, "in").await;
+    let facts = MessageFacts::outbound(LINE, ANNA, "out");
+    let sid = vault.stand_in.add_message(&vault.account, facts);
+    let mut params = vault.stand_in.message_status_params(&sid, "sent");
+    params.retain(|(name, _)| name != "From");
+    let answer = vault
+        .post_callback(&vault.account, "/twilio/messages/status", &params)
+        .await;
+    assert_eq!(answer.status, 204);
+    work(&vault).await;
+    let thread = vault.member(own, "thread_id").await;
+    let all = vault.messages().await;
+    assert!(
+        all.iter().all(|message| message["thread_id"] == thread),
+        "{all:?}"
+    );
+}
+
+async fn a_picture_that_was_not_fetched_yet_is_fetched_after_a_rebuilding(database: Database) {
+    let vault = vault_on(database).await;
+    let facts = MessageFacts {
+        media: vec![picture(b"\xff\xd8late")],
+        ..MessageFacts::inbound(ANNA, LINE, "look")
+    };
+    let sid = vault.stand_in.add_message(&vault.account, facts);
+    let params = vault.stand_in.incoming_message_params(&sid);
+    assert_eq!(vault.told_message(&params).await.status, 200);
+    let id = id_of(&vault.messages().await[0]);
+    vault.process.flow.vault.journal().await.unwrap();
+    let (_, process, _ground) = rebuilt(&vault, database).await;
+    process.flow.worker.work_off().await.unwrap();
+    let officer = process
+        .api
+        .clone()
+        .bearing(vault.minted("privacy-officer").token.expose());
+    let shown = officer.get(&format!("/v1/recordings/{id}")).await.json();
+    let has = |name: &str| {
+        let artefacts = shown["artefacts"].as_array().unwrap();
+        artefacts.iter().any(|sealed| sealed["artefact"] == name)
+    };
+    assert!(
+        has("form") && has("transcript") && has("media/0"),
+        "{shown}"
+    );
 }
 
 async fn pictures_are_sealed_with_their_message_and_die_with_it(database: Database) {
@@ -377,7 +456,13 @@ async fn messages_that_no_callback_told_of_are_found_by_comparison(database: Dat
         .await
         .1;
     let add = |facts| vault.stand_in.add_message(&vault.account, facts);
-    add(MessageFacts::inbound(BEN, LINE, "missed"));
+    let long_ago = Some(vault.clock.now().before(Duration::from_secs(2 * 3600)));
+    add(MessageFacts {
+        sent: long_ago,
+        ..MessageFacts::inbound(BEN, LINE, "missed")
+    });
+    // Its callback may still come, and has more than the list.
+    add(MessageFacts::inbound(BEN, LINE, "expected"));
     add(MessageFacts {
         media: vec![picture(b"\xff\xd8missed")],
         ..MessageFacts::outbound(LINE, BEN, "missed, too")
@@ -432,6 +517,9 @@ async fn a_message_that_twilio_does_not_let_go_of_yet_is_tried_again(database: D
 }
 
 on_both_databases!(
+    a_rule_for_a_number_holds_for_its_messages,
+    a_status_without_a_sender_gets_its_thread_with_the_text,
+    a_picture_that_was_not_fetched_yet_is_fetched_after_a_rebuilding,
     messages_that_no_callback_told_of_are_found_by_comparison,
     a_message_that_twilio_does_not_let_go_of_yet_is_tried_again,
     what_the_line_wrote_is_fetched_and_stays_when_the_receiver_revokes,

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     app::read_rules,
     cli::{
-        failure::Failure,
+        failure::{CommandRefusal, Failure},
         out::{self, Out},
     },
     config::Config,
@@ -37,7 +37,9 @@ pub(super) async fn check(
         .as_ref()
         .map(|config| config.base.join(&config.policy.file));
     let Some(file) = file.or(configured) else {
-        return Err("no policy file is named: give one, or `--config`".into());
+        return Err(CommandRefusal::invalid(
+            "no policy file is named: give one, or `--config`",
+        ));
     };
     let rules = read_rules(&file)?;
     let is_compared = compare(config.as_ref(), &rules).await?;

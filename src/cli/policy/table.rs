@@ -3,19 +3,24 @@
 use std::{fs, path::Path, process::ExitCode};
 
 use crate::{
-    cli::{failure::Failure, out::Out},
+    cli::{
+        failure::{CommandRefusal, Failure, FailureCode},
+        out::Out,
+    },
     model::{numerals::counted, time::Clock},
     policy::{CaseOutcome, Cases, Rulebook, Rules},
 };
 
 pub(super) fn test(rules: &Rules, file: &Path, out: Out) -> Result<ExitCode, Failure> {
-    let text =
-        fs::read_to_string(file).map_err(|error| format!("`{}`: {error}", file.display()))?;
-    let cases = Cases::parse(&text).map_err(|error| format!("`{}`: {error}", file.display()))?;
+    let text = fs::read_to_string(file).map_err(|error| CommandRefusal::file(file, &error))?;
+    let cases = Cases::parse(&text).map_err(|error| CommandRefusal::content(file, error))?;
     let rulebook = Rulebook::new(
-        Rules::parse("policy", rules.text()).map_err(
-            |_| "the policy file cannot be parsed a second time; run `recvault policy check`",
-        )?,
+        Rules::parse("policy", rules.text()).map_err(|_| {
+            CommandRefusal::of(
+                FailureCode::Policy,
+                "the policy file cannot be parsed a second time; run `recvault policy check`",
+            )
+        })?,
         [],
     );
     let outcomes = cases.decide(&rulebook, Clock::System.now());

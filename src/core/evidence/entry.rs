@@ -11,6 +11,7 @@ mod accounts;
 mod consent;
 mod details;
 mod letting_go;
+mod sealed;
 mod source;
 mod transcripts;
 mod vault;
@@ -25,10 +26,9 @@ use crate::{
     model::{
         access::Principal,
         actor::{Actor, Initiator},
-        artefact::{Artefact, Leg},
+        artefact::Artefact,
         id::{GrantId, PrincipalId, ReceiptId, RecordingId, TokenId, VaultId},
         name::Tier,
-        recording::Recording,
         time::Timestamp,
         timeline::LogPoint,
     },
@@ -94,32 +94,6 @@ impl NewEntry {
         let effective = rules.document().effective;
         let details = json!({ "version": rules.version(), "policy_digest": rules.digest(), "effective": effective });
         Self::new(at, by, AuditEvent::PolicyPublished, None, details)
-    }
-
-    /// The recording, or a further leg of it, is sealed: length in bytes and SHA-256 of its
-    /// ciphertext.
-    pub fn recording_sealed(
-        at: Timestamp,
-        recording: &Recording,
-        leg: Leg,
-        sealed_len: u64,
-        ciphertext_sha256: &[u8; 32],
-    ) -> Self {
-        let details = json!({
-            "kind": recording.kind(),
-            "leg": leg,
-            "tier": recording.tier,
-            "policy_digest": recording.policy_digest,
-            "sealed_len": sealed_len,
-            "ciphertext_sha256": hex::encode(ciphertext_sha256),
-        });
-        Self::new(
-            at,
-            Initiator::Vault,
-            AuditEvent::RecordingSealed,
-            Some(recording.id),
-            details,
-        )
     }
 
     /// Adds a remark: the audio's header promises more bytes than there are.
@@ -364,43 +338,6 @@ impl NewEntry {
             Some(recording),
             details,
         )
-    }
-
-    /// A transcript is sealed under the recording's key: length in bytes and SHA-256 of its
-    /// ciphertext.
-    pub fn transcript_sealed(
-        at: Timestamp,
-        by: Initiator,
-        recording: RecordingId,
-        sealed_len: u64,
-        ciphertext_sha256: &[u8; 32],
-    ) -> Self {
-        let details = json!({ "sealed_len": sealed_len, "ciphertext_sha256": hex::encode(ciphertext_sha256) });
-        Self::new(
-            at,
-            by,
-            AuditEvent::TranscriptSealed,
-            Some(recording),
-            details,
-        )
-    }
-
-    /// A file of a message is sealed under the recording's key: length in bytes and SHA-256 of its
-    /// ciphertext.
-    pub fn file_sealed(
-        at: Timestamp,
-        recording: RecordingId,
-        artefact: Artefact,
-        sealed_len: u64,
-        ciphertext_sha256: &[u8; 32],
-    ) -> Self {
-        let details = json!({
-            "artefact": artefact.word(),
-            "sealed_len": sealed_len,
-            "ciphertext_sha256": hex::encode(ciphertext_sha256),
-        });
-        let event = AuditEvent::FileSealed;
-        Self::new(at, Initiator::Vault, event, Some(recording), details)
     }
 
     /// Returns the time.

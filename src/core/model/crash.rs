@@ -32,6 +32,7 @@ pub const POINTS: &[&str] = &[
     "turn.verified",
     "turn.destroyed",
     "turn.receipts",
+    "sign.replaced",
     "snapshot.first_bytes",
     "journal.written",
     "restore.loaded",

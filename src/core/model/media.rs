@@ -1,8 +1,8 @@
 //! The kinds of communication that a recording may contain, and their names at the sources.
 //!
 //! Owns the closed lists and the one table of SIDs. Refuses to know how each kind is stored. At
-//! present only calls are collected; the other kinds are names that rows, policies and formats can
-//! contain.
+//! present calls and messages are collected; the other kinds are names that rows, policies and
+//! formats can contain.
 
 use super::{
     artefact::Artefact,
@@ -68,7 +68,13 @@ impl MediaKind {
         match self {
             Self::Message => matches!(
                 status,
-                "received" | "sent" | "delivered" | "undelivered" | "failed" | "read"
+                "received"
+                    | "sent"
+                    | "delivered"
+                    | "partially_delivered"
+                    | "undelivered"
+                    | "failed"
+                    | "read"
             ),
             _ => status == "completed",
         }

@@ -3,8 +3,8 @@
 //! INVARIANT: an address is never printed. Only explicitly named methods expose its text, for a
 //! keyed hash or a seal.
 
+mod message_thread;
 mod number;
-mod thread;
 
 use std::{
     cmp::Ordering,
@@ -15,7 +15,7 @@ use std::{
 
 use unicode_normalization::UnicodeNormalization as _;
 
-pub use self::thread::ThreadId;
+pub use self::message_thread::ThreadId;
 
 use super::{
     folding::visible,
@@ -39,8 +39,8 @@ impl utoipa::ToSchema for Address {}
 impl utoipa::PartialSchema for Address {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
         super::schema::text(
-            "A telephone number in international form, or an address with `sip:` or `client:`.",
-            r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240})$".into(),
+            "A telephone number in international form, an address with `sip:` or `client:`, or a WhatsApp user's identifier.",
+            r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240}|whatsapp:[A-Z]{2}\.[A-Za-z0-9]{1,128})$".into(),
             "+493012345678".into(),
         )
     }
@@ -49,7 +49,7 @@ impl utoipa::PartialSchema for Address {
 /// Why a text is not an address. The error does not repeat the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a telephone number in international form, like `+493012345678`, and no `sip:` or `client:` address"
+    "not a telephone number in international form, like `+493012345678`, and no `sip:`, `client:` or `whatsapp:` address"
 )]
 pub struct InvalidAddress;
 
@@ -83,6 +83,12 @@ impl Address {
                 };
             }
         }
+        if let Some(user) = whatsapp_user(text.trim()) {
+            return Ok(Self {
+                told: user,
+                person: None,
+            });
+        }
         // Telephones copy a number with direction marks around it, and some keyboards produce
         // full-width digits.
         let text: String = visible(text).nfkc().collect();
@@ -111,6 +117,19 @@ impl Address {
     pub fn expose_person(&self) -> &str {
         self.person.as_deref().unwrap_or(&self.told)
     }
+}
+
+/// Returns the identifier of a WhatsApp user who hides their number, in one spelling: two letters of
+/// a country, a dot, and 1 to 128 letters and digits. Identifiers differ by their case.
+fn whatsapp_user(text: &str) -> Option<String> {
+    let (channel, rest) = text.split_once(':')?;
+    let (country, user) = rest.split_once('.')?;
+    let is_user = channel.eq_ignore_ascii_case("whatsapp")
+        && country.len() == 2
+        && country.bytes().all(|byte| byte.is_ascii_uppercase())
+        && matches!(user.len(), 1..=128)
+        && user.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_user.then(|| format!("whatsapp:{rest}"))
 }
 
 /// Removes the channel prefix: on WhatsApp and RCS, a person's address is their number.
@@ -328,6 +347,21 @@ mod tests {
             Address::parse("+525512345678").unwrap(),
             Address::parse("+525512345679").unwrap()
         );
+    }
+
+    #[test]
+    fn a_whatsapp_user_without_a_number_is_somebody() {
+        let user = Address::parse("WhatsApp:US.ABC123xyz").unwrap();
+        assert_eq!(user.expose(), "whatsapp:US.ABC123xyz");
+        assert_ne!(user, Address::parse("whatsapp:US.ABC123XYZ").unwrap());
+        for text in [
+            "whatsapp:us.ABC",
+            "whatsapp:US.",
+            "whatsapp:US.A-B",
+            "US.ABC123",
+        ] {
+            assert!(Address::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

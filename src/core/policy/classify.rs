@@ -6,6 +6,8 @@
 //! therefore distinguished by a query parameter of the callback URL that was configured at Twilio
 //! for it, or, once the parties are named, by its number.
 
+use std::collections::BTreeMap;
+
 use crate::model::{
     name::{Label, Tier},
     recording::Recording,
@@ -26,6 +28,33 @@ pub struct ClassificationFacts<'a> {
     /// Query parameters of the callback URL, decoded. The operator configured them at Twilio, and
     /// Twilio signs them.
     pub parameters: &'a [(String, String)],
+}
+
+/// The facts that rules for numbers can use: what is known of a recording once its parties are.
+#[derive(Clone, Copy, Debug)]
+pub struct NumberFacts<'a> {
+    /// The account or subaccount it was made under.
+    pub account: &'a AccountSid,
+    /// How it was made, where the source named it.
+    pub source: Option<&'a str>,
+    /// Whether it is of a conference.
+    pub conference: bool,
+    /// The values of its labels.
+    pub labels: &'a BTreeMap<Label, String>,
+    /// Its tier.
+    pub tier: &'a Tier,
+}
+
+impl<'a> From<&'a Recording> for NumberFacts<'a> {
+    fn from(recording: &'a Recording) -> Self {
+        Self {
+            account: recording.account(),
+            source: recording.source.as_deref(),
+            conference: recording.conference.is_some(),
+            labels: &recording.labels,
+            tier: &recording.tier,
+        }
+    }
 }
 
 /// One classification rule: all its conditions must hold.
@@ -90,13 +119,13 @@ impl Classification {
     /// a parameter or a number.
     pub(super) fn matches_party(
         &self,
-        recording: &Recording,
+        facts: &NumberFacts<'_>,
         is_party: impl Fn(&Address) -> bool,
     ) -> bool {
         self.number.as_ref().is_some_and(is_party)
             && self.parameter.is_none()
             && self.label.as_ref().is_none_or(|(label, wanted)| {
-                recording
+                facts
                     .labels
                     .get(label)
                     .is_some_and(|value| value == wanted.as_str())
@@ -104,14 +133,14 @@ impl Classification {
             && self
                 .account
                 .as_ref()
-                .is_none_or(|account| *account == *recording.account())
+                .is_none_or(|account| account == facts.account)
             && self
                 .source
                 .as_deref()
-                .is_none_or(|source| recording.source.as_deref() == Some(source))
+                .is_none_or(|source| facts.source == Some(source))
             && self
                 .conference
-                .is_none_or(|conference| conference == recording.conference.is_some())
+                .is_none_or(|conference| conference == facts.conference)
     }
 
     /// Returns whether it has any condition; a rule without one would match every recording.

@@ -14,7 +14,7 @@ use aws_lc_rs::digest;
 use super::{
     action::Action,
     cedar::Compiled,
-    classify::{ClassificationFacts, label_value},
+    classify::{ClassificationFacts, NumberFacts, label_value},
     document::{Forgotten, PolicyDocument, PolicyFault, PurposeRule, TierRule},
 };
 use crate::model::{
@@ -198,12 +198,21 @@ impl Rules {
         recording: &Recording,
         is_party: impl Fn(&Address) -> bool,
     ) -> Option<&Tier> {
+        self.raised_by_numbers(&NumberFacts::from(recording), is_party)
+    }
+
+    /// The same by its facts, for what is not in the catalogue yet.
+    pub fn raised_by_numbers(
+        &self,
+        facts: &NumberFacts<'_>,
+        is_party: impl Fn(&Address) -> bool,
+    ) -> Option<&Tier> {
         let rules = self
             .document
             .classification
             .iter()
-            .filter(|rule| rule.matches_party(recording, &is_party));
-        self.raised(recording, rules.map(|rule| &rule.tier))
+            .filter(|rule| rule.matches_party(facts, &is_party));
+        self.raised_from(facts.tier, rules.map(|rule| &rule.tier))
     }
 
     /// Returns whether any classification rule is for a number.

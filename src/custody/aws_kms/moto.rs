@@ -1,47 +1,24 @@
 //! A stand-in for AWS KMS: `moto_server`, on a port of its own, for the duration of a test.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
-};
-
 use super::{super::settings::AwsKmsSettings, KmsCustody};
-use crate::{needs, secret::SecretText};
+use crate::{moto::MotoServer, secret::SecretText};
 
 /// A running server; it is stopped on drop.
 pub(super) struct Moto {
-    process: Child,
+    server: MotoServer,
     pub(super) url: String,
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        self.stop();
-    }
 }
 
 impl Moto {
     /// Starts a server.
     pub(super) fn start() -> Self {
-        let mut command = Command::new(needs::required("RECVAULT_TEST_MOTO"));
-        command
-            .args(["-H", "127.0.0.1", "-p", "0"])
-            .env("PYTHONUNBUFFERED", "1")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let url = lines
-            .find_map(|line| Some(line.unwrap().split_once("Running on ")?.1.trim().to_owned()))
-            .unwrap();
-        // The server writes a line for each request, and would block if nobody read it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, url }
+        let server = MotoServer::start();
+        let url = server.url.clone();
+        Self { server, url }
     }
 
     pub(super) fn stop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.server.stop();
     }
 
     pub(super) fn settings(&self, key_id: &str) -> AwsKmsSettings {

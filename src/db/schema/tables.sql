@@ -49,7 +49,8 @@ CREATE TABLE recordings (
   files BIGINT NOT NULL,
   source TEXT,                   -- recordingSource as told, an open set
   source_status TEXT NOT NULL,   -- recordingStatus as last told, by rank
-  -- 0 in-progress or unknown, 1 absent or failed, 2 completed; never falls
+  -- 0 in-progress or unknown, 1 absent or failed, 2 completed; of a message 2 sent or received, 3
+  -- delivered or not, 4 read; never falls
   source_rank BIGINT NOT NULL,
   error_code BIGINT,             -- errorCode as told; 16101 too short, 16102 silent
   duration_s BIGINT,             -- whole seconds, as told

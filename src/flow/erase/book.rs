@@ -19,14 +19,14 @@ use crate::{
 };
 
 /// The identity of a copy.
-pub(super) type Name = (CopyKind, String);
+pub(super) type CopyName = (CopyKind, String);
 
 /// The known copies of a recording.
 pub(super) struct CopyBook<'a> {
     deletion: &'a SourceDeletion,
     recording: RecordingId,
-    pub(super) known: BTreeMap<Name, SourceCopy>,
-    changed: BTreeSet<Name>,
+    pub(super) known: BTreeMap<CopyName, SourceCopy>,
+    changed: BTreeSet<CopyName>,
 }
 
 impl<'a> CopyBook<'a> {
@@ -52,7 +52,7 @@ impl<'a> CopyBook<'a> {
     /// crash the database knows what was to be deleted.
     pub(super) async fn enter(
         &mut self,
-        names: impl IntoIterator<Item = Name>,
+        names: impl IntoIterator<Item = CopyName>,
     ) -> Result<(), Error> {
         let now = self.deletion.clock.now();
         let mut new = Vec::new();
@@ -91,12 +91,12 @@ impl<'a> CopyBook<'a> {
     }
 
     /// Whether the source confirmed the deletion of this copy.
-    pub(super) fn is_confirmed(&self, name: &Name) -> bool {
+    pub(super) fn is_confirmed(&self, name: &CopyName) -> bool {
         let known = self.known.get(name);
         known.is_some_and(|copy| copy.state == CopyState::Confirmed)
     }
 
-    pub(super) fn mark_deleted(&mut self, name: &Name) {
+    pub(super) fn mark_deleted(&mut self, name: &CopyName) {
         let now = self.deletion.clock.now();
         self.set(name, |copy| {
             copy.state = CopyState::Deleted;
@@ -106,7 +106,7 @@ impl<'a> CopyBook<'a> {
         });
     }
 
-    pub(super) fn mark_confirmed(&mut self, name: &Name, kept_for: Option<Duration>) {
+    pub(super) fn mark_confirmed(&mut self, name: &CopyName, kept_for: Option<Duration>) {
         let now = self.deletion.clock.now();
         self.set(name, |copy| {
             copy.state = CopyState::Confirmed;
@@ -115,7 +115,7 @@ impl<'a> CopyBook<'a> {
         });
     }
 
-    pub(super) fn set(&mut self, name: &Name, change: impl FnOnce(&mut SourceCopy)) {
+    pub(super) fn set(&mut self, name: &CopyName, change: impl FnOnce(&mut SourceCopy)) {
         if let Some(copy) = self.known.get_mut(name) {
             change(copy);
             self.changed.insert(name.clone());

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use self::delete::object_name;
 use super::{
     SourceDeletion,
-    book::{CopyBook, Name},
+    book::{CopyBook, CopyName},
     trouble::Trouble,
 };
 use crate::{
@@ -183,8 +183,8 @@ impl<'a> Copies<'a> {
 
     /// Records the copies before anything is deleted, so that after a crash the database knows what
     /// was to be deleted.
-    async fn enter(&mut self, found: &Found, listed: &BTreeSet<Name>) -> Result<(), Trouble> {
-        let mut names: Vec<Name> = listed.iter().cloned().collect();
+    async fn enter(&mut self, found: &Found, listed: &BTreeSet<CopyName>) -> Result<(), Trouble> {
+        let mut names: Vec<CopyName> = listed.iter().cloned().collect();
         let told = sources::told(
             &mut self.deletion.db.read().await?,
             &self.recording.source_ref,
@@ -263,7 +263,7 @@ impl<'a> Copies<'a> {
     }
 
     /// Returns the text copies that are not settled.
-    fn words(&self) -> impl Iterator<Item = &Name> {
+    fn words(&self) -> impl Iterator<Item = &CopyName> {
         let is_word = |kind| {
             matches!(
                 kind,
@@ -277,7 +277,7 @@ impl<'a> Copies<'a> {
             .map(|(name, _)| name)
     }
 
-    fn own_name(&self) -> Name {
+    fn own_name(&self) -> CopyName {
         (CopyKind::Recording, self.sid.to_string())
     }
 }

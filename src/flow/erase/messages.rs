@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::{
     SourceDeletion,
-    book::{CopyBook, Name},
+    book::{CopyBook, CopyName},
     trouble::Trouble,
 };
 use crate::{
@@ -84,7 +84,7 @@ impl<'a> MessageCopies<'a> {
     }
 
     /// Returns the files that the source lists.
-    async fn files(&mut self) -> Result<Vec<Name>, Trouble> {
+    async fn files(&mut self) -> Result<Vec<CopyName>, Trouble> {
         let client = &self.deletion.twilio.client;
         match client.message_media_list(self.account, &self.sid).await {
             Err(RestError::NotFound) => {
@@ -102,7 +102,7 @@ impl<'a> MessageCopies<'a> {
         }
     }
 
-    async fn delete_files(&mut self, listed: &[Name]) -> Result<(), Trouble> {
+    async fn delete_files(&mut self, listed: &[CopyName]) -> Result<(), Trouble> {
         const NO_SID: RestError = RestError::Shape("an id of a file is malformed");
         for name in listed {
             let sid = name.1.parse().map_err(|_| NO_SID)?;
@@ -119,7 +119,7 @@ impl<'a> MessageCopies<'a> {
                 "the source still lists a file after its deletion",
             ));
         }
-        let files: Vec<Name> = self
+        let files: Vec<CopyName> = self
             .book
             .known
             .keys()
@@ -134,13 +134,9 @@ impl<'a> MessageCopies<'a> {
         Ok(())
     }
 
-    async fn delete_message(&mut self, own: &Name) -> Result<(), Trouble> {
+    async fn delete_message(&mut self, own: &CopyName) -> Result<(), Trouble> {
         let client = &self.deletion.twilio.client;
         let answer = client.delete_message(self.account, &self.sid).await?;
-        if matches!(answer, Deletion::Refused { .. }) {
-            // At least its text goes, where that is allowed.
-            let _ = client.redact_message(self.account, &self.sid).await;
-        }
         self.believe(answer).await?;
         self.book.mark_deleted(own);
         crash::point("erase.deleted");
@@ -165,11 +161,31 @@ impl<'a> MessageCopies<'a> {
             Deletion::Gone => self.must_open().await,
             Deletion::NotYet => Err(Trouble::NotYet(NOT_COMPLETE)),
             Deletion::Refused { status, code } => {
+                self.redact().await;
                 let code = code.map_or_else(String::new, |code| format!(", error {code}"));
                 Err(Trouble::Stuck(format!(
                     "Twilio refuses the deletion of a message: status {status}{code}"
                 )))
             }
+        }
+    }
+
+    /// Empties the text where the deletion is refused: at least that goes. The copy stays known as
+    /// there.
+    async fn redact(&self) {
+        let client = &self.deletion.twilio.client;
+        match client.redact_message(self.account, &self.sid).await {
+            Ok(Deletion::Deleted) => {
+                tracing::warn!(
+                    message_sid = %self.sid,
+                    "Twilio refuses the deletion of a message; its text was removed"
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(
+                message_sid = %self.sid, %error,
+                "the text of a message could not be removed at Twilio"
+            ),
         }
     }
 
@@ -197,7 +213,7 @@ impl<'a> MessageCopies<'a> {
         }
     }
 
-    fn own_name(&self) -> Name {
+    fn own_name(&self) -> CopyName {
         (CopyKind::Message, self.sid.to_string())
     }
 }

@@ -43,9 +43,10 @@ pub(super) async fn quarantine_uncovered(
     let vouched = consents::gather_vouched(unit, &recordings).await?;
     for (recording, ends) in &uncovered {
         let ends = end_of(vouched.get(&recording.id), recording, *ends, now);
-        quarantine::begin(unit, recording.id, ends).await?;
-        let by = Initiator::Vault;
-        unit.audit(NewEntry::recording_quarantined(now, by, recording.id, ends));
+        if quarantine::begin(unit, recording.id, ends).await? {
+            let by = Initiator::Vault;
+            unit.audit(NewEntry::recording_quarantined(now, by, recording.id, ends));
+        }
     }
     Ok(())
 }

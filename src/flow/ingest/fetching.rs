@@ -12,6 +12,7 @@ use futures_util::StreamExt as _;
 use self::deposit::Afterwards;
 use super::{
     failure::FetchFailure,
+    fetched::Fetched,
     keep::{Admission, AudioFailure, lets_go_unheard},
     messages::fetch::MessageFetching,
     parties::{FetchTarget, PartyLookup},
@@ -31,17 +32,6 @@ use crate::{
     twilio::{Account, DeleteSource},
     vault::{self, DepositError, DepositOptions, Vault},
 };
-
-/// The result of a fetch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::flow) enum Fetched {
-    /// The recording is sealed.
-    Sealed,
-    /// Nothing is left to fetch.
-    Nothing,
-    /// The recording must not be kept, and was shredded; the shred finished its work.
-    LetGo,
-}
 
 /// Fetches and seals recordings.
 pub(in crate::flow) struct Fetching {

@@ -19,8 +19,8 @@ use crate::{
         parties,
     },
     flow::{
-        consent::parties::PartyRegister, error::Error, twilio_access::TwilioAccess,
-        wakeups::Wakeups,
+        consent::parties::PartyRegister, error::Error, ingest::keep::Admission,
+        twilio_access::TwilioAccess, wakeups::Wakeups,
     },
     model::{
         details::Participant,
@@ -28,11 +28,11 @@ use crate::{
         name::{LegName, Tier},
         recording::DiscoveredBy,
         sid::AccountSid,
-        subject::Conversation,
+        subject::{Address, Conversation},
         time::{Clock, Timestamp},
         transcript::Transcript,
     },
-    policy::{ClassificationFacts, Rulebook, Rules, content},
+    policy::{ClassificationFacts, NumberFacts, Rulebook, Rules, content},
     twilio::{
         DeleteSource, IncomingMessage, MessageAddress, MessageStatusCallback, rest::MessageResource,
     },
@@ -53,6 +53,7 @@ pub struct MessageIntake {
     wakeups: Wakeups,
     twilio: Arc<TwilioAccess>,
     parties: Arc<PartyRegister>,
+    admission: Arc<Admission>,
     acceptor: Acceptor,
     queue: MessageSender,
 }
@@ -70,6 +71,7 @@ impl MessageIntake {
         wakeups: Wakeups,
         twilio: Arc<TwilioAccess>,
         parties: Arc<PartyRegister>,
+        admission: Arc<Admission>,
         acceptor: Acceptor,
         queue: MessageSender,
     ) -> Self {
@@ -81,9 +83,15 @@ impl MessageIntake {
             wakeups,
             twilio,
             parties,
+            admission,
             acceptor,
             queue,
         }
+    }
+
+    /// Decides which messages are not kept.
+    pub(super) fn admission(&self) -> Arc<Admission> {
+        Arc::clone(&self.admission)
     }
 
     /// Keeps a message, if the policy in force keeps messages. When this returns, it is sealed and
@@ -114,13 +122,13 @@ impl MessageIntake {
         let author = leg(CONTACT);
         let text = Transcript::written(&message.body, &author);
         let contact = self.name(&announcement, &message.sender).await?;
+        let tier = tier_of(&rules, &announcement, message, &text);
         let content = MessageContent {
             form: message.form.as_bytes(),
             text: &text.to_json(),
             parties: vec![contact],
         };
         let sealed = self.vault.seal_message(announcement.id, content).await?;
-        let tier = raised(&rules, &announcement.tier, &text);
         self.queue
             .send(ArrivingMessage {
                 announcement: Announcement {
@@ -181,23 +189,18 @@ impl MessageIntake {
         listed: &MessageResource,
     ) -> Result<(), Error> {
         let nobody = MessageAddress::parse("");
-        let (from, to) = (
-            listed.from.as_ref().unwrap_or(&nobody),
-            listed.to.as_ref().unwrap_or(&nobody),
-        );
+        let (line, contact) = ends(listed, &nobody);
         let Ok(source_ref) = SourceRef::parse(account.clone(), listed.sid.as_str()) else {
             return Ok(());
         };
-        let is_inbound = listed.is_inbound();
-        let contact = if is_inbound { from } else { to };
         let rules = self.rulebook.current();
         let announcement = self.announcement(
             &rules,
             &Told {
                 source_ref,
-                line: if is_inbound { to } else { from },
+                line,
                 contact,
-                author: if is_inbound { CONTACT } else { LINE },
+                author: if listed.is_inbound() { CONTACT } else { LINE },
                 status: &listed.status,
                 error_code: listed.error_code,
                 files: usize::try_from(listed.num_media.unwrap_or_default()).unwrap_or_default(),
@@ -219,27 +222,23 @@ impl MessageIntake {
 
     fn announcement(&self, rules: &Rules, told: &Told<'_>) -> Announcement {
         let account = told.source_ref.account();
+        let source = told.contact.channel().map(str::to_ascii_lowercase);
         let tier = rules.classify(&ClassificationFacts {
             account,
-            source: told.contact.channel(),
+            source: source.as_deref(),
             conference: false,
             parameters: told.query,
         });
-        let [line, contact] = [told.line, told.contact].map(|address| {
-            address
-                .address()
-                .map_or(address.expose(), |known| known.expose_person())
-        });
-        let thread = self.vault.thread(account, line, contact);
+        let thread = self.thread(account, told.line, told.contact);
         Announcement {
             id: told.source_ref.recording_id(self.vault.id()),
             source_ref: told.source_ref.clone(),
             call: None,
             conference: None,
-            thread: Some(Conversation::Thread(thread)),
+            thread,
             author: Some(leg(told.author)),
             files: u8::try_from(told.files).unwrap_or(u8::MAX),
-            source: told.contact.channel().map(str::to_ascii_lowercase),
+            source,
             source_status: told.status.to_owned(),
             error_code: told.error_code,
             duration_s: None,
@@ -254,14 +253,55 @@ impl MessageIntake {
         }
     }
 
+    /// Returns the thread of the messages between these ends; `None` while one is not known.
+    fn thread(
+        &self,
+        account: &AccountSid,
+        line: &MessageAddress,
+        contact: &MessageAddress,
+    ) -> Option<Conversation> {
+        let [line, contact] = [line, contact].map(|address| {
+            address
+                .address()
+                .map_or(address.expose(), |known| known.expose_person())
+        });
+        let is_known = !line.is_empty() && !contact.is_empty();
+        is_known.then(|| Conversation::Thread(self.vault.thread(account, line, contact)))
+    }
+
+    /// Names the person of a fetched message in its thread, which its announcement may not have
+    /// known. Returns the thread.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub(in crate::flow) async fn place(
+        &self,
+        account: &AccountSid,
+        listed: &MessageResource,
+    ) -> Result<Option<Conversation>, Error> {
+        let nobody = MessageAddress::parse("");
+        let (line, contact) = ends(listed, &nobody);
+        let thread = self.thread(account, line, contact);
+        self.name_in(thread.as_ref(), contact).await?;
+        Ok(thread)
+    }
+
     /// Names the person of a thread, unless they are named. Returns them.
     async fn name(
         &self,
         announcement: &Announcement,
         address: &MessageAddress,
     ) -> Result<Participant, Error> {
+        self.name_in(announcement.thread.as_ref(), address).await
+    }
+
+    async fn name_in(
+        &self,
+        thread: Option<&Conversation>,
+        address: &MessageAddress,
+    ) -> Result<Participant, Error> {
         let contact = contact_of(address);
-        let Some(thread) = &announcement.thread else {
+        let Some(thread) = thread else {
             return Ok(contact);
         };
         let known = parties::of(&mut self.db.read().await?, std::slice::from_ref(thread)).await?;
@@ -316,11 +356,67 @@ fn erase_at(twilio: &TwilioAccess, account: &AccountSid, now: Timestamp) -> Opti
     (account.delete_source() == DeleteSource::AfterSealing).then(|| now.after(DELETABLE_AFTER))
 }
 
-/// Returns the tier of a text: that of its message, raised by the rules of content.
-fn raised(rules: &Rules, tier: &Tier, text: &Transcript) -> Tier {
+/// Returns the account's own end of a listed message, and the other; `nobody` for one that the list
+/// does not name.
+fn ends<'a>(
+    listed: &'a MessageResource,
+    nobody: &'a MessageAddress,
+) -> (&'a MessageAddress, &'a MessageAddress) {
+    let from = listed.from.as_ref().unwrap_or(nobody);
+    let to = listed.to.as_ref().unwrap_or(nobody);
+    if listed.is_inbound() {
+        (to, from)
+    } else {
+        (from, to)
+    }
+}
+
+/// The fields of a form, besides the text, in which people write.
+const WRITTEN: [&str; 6] = [
+    "ButtonPayload",
+    "ButtonText",
+    "FlowData",
+    "InteractiveData",
+    "ReferralBody",
+    "ReferralHeadline",
+];
+
+/// Returns the tier of an incoming message: that of its announcement, raised by the rules for
+/// numbers and by those for content.
+fn tier_of(
+    rules: &Rules,
+    announcement: &Announcement,
+    message: &IncomingMessage,
+    text: &Transcript,
+) -> Tier {
+    let labels = announcement
+        .labels
+        .iter()
+        .map(|(label, value)| (label.clone(), value.to_string()))
+        .collect();
+    let facts = NumberFacts {
+        account: &message.account,
+        source: announcement.source.as_deref(),
+        conference: false,
+        labels: &labels,
+        tier: &announcement.tier,
+    };
+    let ends = [&message.sender, &message.receiver];
+    let is_end = |number: &Address| ends.iter().any(|end| end.address() == Some(number));
+    let by_number = rules.raised_by_numbers(&facts, is_end);
+
+    let written: Vec<Transcript> = WRITTEN
+        .iter()
+        .flat_map(|name| message.form.values(name))
+        .map(|value| Transcript::written(&value, &leg(CONTACT)))
+        .collect();
+    let texts = written.iter().chain([text]);
+    let tiers = texts
+        .flat_map(|text| content_tiers(rules, text))
+        .chain(by_number);
     rules
-        .raised_from(tier, content_tiers(rules, text))
-        .unwrap_or(tier)
+        .raised_from(&announcement.tier, tiers)
+        .unwrap_or(&announcement.tier)
         .clone()
 }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     db::{
-        Db,
+        self, Db,
         approvals::{self, ApprovalFilter, ApprovalRow, ApprovalState},
         endings::StreamEnding,
         grants,
@@ -373,17 +373,33 @@ impl Approvals {
                     }));
                     Ok(ended)
                 })
-                .await
-                .map_err(|error| match error {
-                    crate::db::Error::Stale(_) => Error::Conflict(
-                        "another person has just decided the request; read it again".into(),
-                    ),
-                    other => other.into(),
-                })?;
+                .await;
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(db::Error::Stale(_)) => return self.decided_meanwhile(id, to).await,
+            Err(other) => return Err(other.into()),
+        };
         for grant in ended {
             self.streams.end(StreamEnding::Grant(grant));
         }
         Ok(decided)
+    }
+
+    /// Answers a decision that came second: the same one has been made already, as in a request
+    /// that is repeated; another one stands.
+    async fn decided_meanwhile(
+        &self,
+        id: ApprovalId,
+        to: ApprovalState,
+    ) -> Result<ApprovalRow, Error> {
+        let mut tx = self.db.read().await?;
+        let row = approvals::find(&mut tx, id).await?.ok_or(Error::NotFound)?;
+        if row.stage == to {
+            return Ok(row);
+        }
+        Err(Error::Conflict(
+            "another decision was made at the same moment; read the request again".into(),
+        ))
     }
 }
 

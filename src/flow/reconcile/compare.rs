@@ -6,7 +6,7 @@ use futures_util::future::try_join_all;
 
 use super::{
     ReconcileFailure, Reconciliation,
-    step::{ReconcileAction, ReconcileTerms, VaultRecord, step},
+    step::{ReconcileAction, ReconcileTerms, VaultRecord, may_begin, step},
 };
 use crate::{
     db::{
@@ -92,9 +92,17 @@ pub(super) struct KnownPage {
     recordings: HashMap<RecordingId, Recording>,
     fetch: BTreeMap<RecordingId, WorkStatus>,
     erase: BTreeMap<RecordingId, WorkStatus>,
+    files: BTreeMap<RecordingId, WorkStatus>,
+    /// Sealed messages with fewer files than the source named.
+    incomplete: BTreeSet<RecordingId>,
 }
 
 impl KnownPage {
+    /// Returns whether the files of a message are to be fetched and nothing does it.
+    pub(super) fn lacks_files(&self, id: RecordingId, terms: ReconcileTerms) -> bool {
+        self.incomplete.contains(&id) && may_begin(self.files.get(&id).copied(), terms)
+    }
+
     /// Returns what it has of one.
     pub(super) fn of(&self, id: RecordingId) -> VaultRecord<'_> {
         VaultRecord {
@@ -147,7 +155,7 @@ impl<'a> Comparison<'a> {
             }))
             .await?;
         }
-        Ok(self.enqueue(&plan.fetch, &plan.erase).await?)
+        Ok(self.enqueue(&plan.fetch, &[], &plan.erase).await?)
     }
 
     /// Reads what the vault has of these recordings.
@@ -156,6 +164,8 @@ impl<'a> Comparison<'a> {
         // Before the recordings: if work finishes in between, the recording read later needs none.
         let fetch = work::standing(&mut tx, WorkKind::FetchMedia, ids).await?;
         let erase = work::standing(&mut tx, WorkKind::DeleteAtSource, ids).await?;
+        let files = work::standing(&mut tx, WorkKind::FetchFiles, ids).await?;
+        let incomplete = recordings::lacking_files(&mut tx, ids).await?;
         let recordings = recordings::find_all(&mut tx, ids).await?;
         let recordings = recordings
             .into_iter()
@@ -165,6 +175,8 @@ impl<'a> Comparison<'a> {
             recordings,
             fetch,
             erase,
+            files,
+            incomplete,
         })
     }
 
@@ -189,9 +201,10 @@ impl<'a> Comparison<'a> {
     pub(super) async fn enqueue(
         &self,
         fetch: &[RecordingId],
+        files: &[RecordingId],
         erase: &[RecordingId],
     ) -> Result<(), Error> {
-        if fetch.is_empty() && erase.is_empty() {
+        if fetch.is_empty() && files.is_empty() && erase.is_empty() {
             return Ok(());
         }
         let now = self.reconciliation.clock.now();
@@ -201,6 +214,7 @@ impl<'a> Comparison<'a> {
             .unit("compare.enqueue", async |mut unit| {
                 unit.without_entry("what is to be done is told when it is done");
                 work::enqueue(&mut unit, WorkKind::FetchMedia, fetch, now).await?;
+                work::enqueue(&mut unit, WorkKind::FetchFiles, files, now).await?;
                 work::enqueue(&mut unit, WorkKind::DeleteAtSource, erase, now).await?;
                 Ok::<_, db::Error>(())
             });
@@ -271,14 +285,20 @@ impl ReconcileFindings {
     }
 
     /// Counts a listed message.
-    pub(super) fn note_message(&mut self, id: RecordingId, step: ReconcileAction) {
+    pub(super) fn note_message(
+        &mut self,
+        id: RecordingId,
+        step: ReconcileAction,
+        is_inbound: bool,
+    ) {
         let counts = &mut self.counts;
         counts.listed += 1;
         match step {
             ReconcileAction::Nothing => {}
             ReconcileAction::Announce => {
                 counts.announced += 1;
-                counts.completed_not_told += 1;
+                // Outgoing messages have a callback only where somebody asked for one.
+                counts.completed_not_told += u64::from(is_inbound);
             }
             ReconcileAction::Advance | ReconcileAction::Fetch => counts.advanced += 1,
             ReconcileAction::Erase => counts.erased += 1,

@@ -3,6 +3,10 @@
 //! Owns what is particular to messages: their statuses, and how one is announced without a callback.
 //! Refuses to decide what a listed item needs (`step`).
 
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+
 use super::{
     ReconcileFailure, Reconciliation,
     compare::Comparison,
@@ -17,6 +21,11 @@ use crate::{
     },
     twilio::rest::MessageResource,
 };
+
+/// The most announcements that share a commit.
+const BATCH: usize = 200;
+/// Twilio calls a webhook at once, and its fallback within half a minute.
+const CALLBACK_COMES_WITHIN: Duration = Duration::from_secs(3600);
 
 impl Reconciliation {
     /// Reads Twilio's list of messages, if the policy in force keeps messages.
@@ -58,9 +67,18 @@ impl Reconciliation {
         let mut tell = Vec::new();
         let mut fetch = Vec::new();
         let mut erase = Vec::new();
+        let mut files = Vec::new();
         for (listed, id) in named {
-            let step = step(status(listed), known.of(id), terms);
-            comparison.found.note_message(id, step);
+            let is_expected =
+                known.of(id).recording.is_none() && is_expected_soon(listed, terms.now);
+            let step = match step(status(listed), known.of(id), terms) {
+                ReconcileAction::Announce if is_expected => ReconcileAction::Nothing,
+                step => step,
+            };
+            comparison.found.note_message(id, step, listed.is_inbound());
+            if known.lacks_files(id, terms) {
+                files.push(id);
+            }
             comparison.would(id, step);
             match step {
                 ReconcileAction::Nothing | ReconcileAction::Ghost => {}
@@ -72,11 +90,23 @@ impl Reconciliation {
         if comparison.is_dry() {
             return Ok(());
         }
-        for listed in tell {
-            self.messages.announce_listed(account, listed).await?;
+        for some in tell.chunks(BATCH) {
+            let told = some
+                .iter()
+                .map(|listed| self.messages.announce_listed(account, listed));
+            try_join_all(told).await?;
         }
-        Ok(comparison.enqueue(&fetch, &erase).await?)
+        Ok(comparison.enqueue(&fetch, &files, &erase).await?)
     }
+}
+
+/// Returns whether the callback of an incoming message may still come. It has more than the list: on
+/// accounts with Message Redaction it alone has the text.
+fn is_expected_soon(listed: &MessageResource, now: Timestamp) -> bool {
+    listed.is_inbound()
+        && listed
+            .date_sent
+            .is_some_and(|sent| sent.after(CALLBACK_COMES_WITHIN) > now)
 }
 
 /// Returns the status of a listed message in the terms of recordings.

@@ -107,7 +107,7 @@ pub(super) fn step(status: &str, known: VaultRecord<'_>, terms: ReconcileTerms) 
 }
 
 /// Returns whether to enqueue work: there is none, or it has been dead long enough.
-fn may_begin(work: Option<WorkStatus>, terms: ReconcileTerms) -> bool {
+pub(super) fn may_begin(work: Option<WorkStatus>, terms: ReconcileTerms) -> bool {
     work.is_none_or(|work| work.dead && (terms.by_hand || work.due_at.after(DEAD_FOR) <= terms.now))
 }
 

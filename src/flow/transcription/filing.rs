@@ -18,6 +18,7 @@ use crate::{
     flow::{error::Error, reclassification::Reclassification, refusal::shredded, wakeups::Wakeups},
     model::{
         id::{GrantId, RecordingId},
+        media::MediaKind,
         name::Tier,
         recording::{Recording, RecordingState},
         time::Clock,
@@ -103,6 +104,12 @@ impl TranscriptFiling {
         let recording = recording
             .filter(|recording| permit.covers(recording.account()))
             .ok_or(Error::NotFound)?;
+        if recording.kind() == MediaKind::Message {
+            return Err(Error::Conflict(
+                "the recording is a message: its text is what was written, and is not replaced"
+                    .into(),
+            ));
+        }
         match recording.state {
             RecordingState::Sealed => {}
             RecordingState::Shredded => return Err(shredded(&self.db, id).await?),

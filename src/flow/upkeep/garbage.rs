@@ -26,6 +26,10 @@ const GRANTS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long addresses of parties wait for a recording of their conversation.
 const WAITING_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How long an upload stays open that nobody recorded: much longer than any upload takes, and with
+/// room for a store whose clock differs.
+const UNRECORDED_KEPT: Duration = Duration::from_secs(24 * 3600);
+
 /// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Swept {
@@ -33,6 +37,8 @@ pub struct Swept {
     pub orphans: u64,
     /// Uploads that were never finished.
     pub uploads: u64,
+    /// Whether a store refused to list its uploads, so that those that nobody recorded stay.
+    pub uploads_hidden: bool,
     /// Expired grants.
     pub grants: u64,
     /// Recordings that were shredded because their retention had ended.
@@ -101,10 +107,15 @@ impl GarbageCollection {
         // If the database lacked recordings, their objects would look orphaned.
         self.vault.check_before_destroying().await?;
         self.vault.check_alone().await?;
-        let mut swept = Swept {
-            uploads: self.store.sweep_uploads(now.before(age)).await?,
-            ..Swept::default()
-        };
+        let mut swept = Swept::default();
+        for store in [&self.store, self.vault.recovery_store()] {
+            let recorded = store.sweep_uploads(now.before(age)).await?;
+            let unrecorded = store
+                .sweep_unrecorded(now.before(age.max(UNRECORDED_KEPT)))
+                .await?;
+            swept.uploads += recorded + unrecorded.aborted;
+            swept.uploads_hidden |= unrecorded.refused;
+        }
         let mut objects = std::pin::pin!(self.store.list(now.before(age)));
         while let Some(listed) = objects.try_next().await? {
             if !recordings::has_object(&mut self.db.read().await?, listed.id).await? {

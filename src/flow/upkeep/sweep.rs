@@ -56,16 +56,24 @@ impl Sweeper {
     /// Sweeps once an hour.
     pub async fn hourly(self: Arc<Self>, stop: CancellationToken) {
         let age = Duration::from_secs(u64::from(self.settings.orphans_h.max(1)) * 3600);
+        let mut is_told = false;
         while !stop.is_cancelled() {
             match self.sweep(age).await {
                 Ok(Swept {
                     orphans,
                     uploads,
+                    uploads_hidden,
                     grants,
                     unconsented,
                     retired,
                 }) => {
                     tracing::info!(orphans, uploads, grants, unconsented, retired, "swept");
+                    // Once: the rights of a store seldom change.
+                    if uploads_hidden && !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!(
+                            "the store does not let its unfinished uploads be listed                              (s3:ListBucketMultipartUploads): one whose process died before it                              was recorded stays"
+                        );
+                    }
                 }
                 Err(error) => tracing::warn!(%error, "the sweep is incomplete"),
             }

@@ -33,8 +33,7 @@ impl MessageAddress {
         self.raw.expose()
     }
 
-    /// Returns the typed address; `None` for a short code, a name, a user identifier or any other
-    /// form.
+    /// Returns the typed address; `None` for a short code, a name or any other form.
     pub fn address(&self) -> Option<&Address> {
         self.address.as_ref()
     }
@@ -80,11 +79,11 @@ mod tests {
             ("whatsapp:+15005550001", true, Some("whatsapp"), None),
             (
                 "whatsapp:US.ABC123XYZ",
-                false,
+                true,
                 Some("whatsapp"),
                 Some("US.ABC123XYZ"),
             ),
-            ("WhatsApp:DE.1", false, Some("WhatsApp"), Some("DE.1")),
+            ("WhatsApp:DE.1", true, Some("WhatsApp"), Some("DE.1")),
             ("whatsapp:us.ABC", false, Some("whatsapp"), None),
             ("whatsapp:US.", false, Some("whatsapp"), None),
             ("whatsapp:US.A-B", false, Some("whatsapp"), None),

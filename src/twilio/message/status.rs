@@ -11,7 +11,7 @@ use crate::{
         sid::{AccountSid, MessageSid},
     },
     twilio::{
-        callback::own_query,
+        own_query::own_query,
         params::{CallbackError, VerifiedParams},
         received_form::ReceivedForm,
         signature::Verified,

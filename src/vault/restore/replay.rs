@@ -78,6 +78,7 @@ impl Inner {
         };
         let is_sealed = table == Table::Recordings
             && row.text("state") == Some(RecordingState::Sealed.as_str());
+        let has_files = is_sealed && row.int("files").is_some_and(|files| files > 0);
         let is_pending = table == Table::Receipts
             && awaits_source(tx, row.text("jws").unwrap_or_default()).await?;
         image::upsert(tx, table, std::slice::from_ref(&row)).await?;
@@ -87,6 +88,10 @@ impl Inner {
                 recordings::remove_artefacts(tx, id).await?;
                 details::remove(tx, &[id]).await?;
                 work::cancel(tx, WorkKind::FetchMedia, &[id]).await?;
+                if has_files {
+                    // Those that it has already are not fetched again.
+                    work::enqueue(tx, WorkKind::FetchFiles, &[id], now).await?;
+                }
                 if is_sealed {
                     // The flow decides which of them are deleted at the source when it handles
                     // each.

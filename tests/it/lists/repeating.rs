@@ -138,6 +138,35 @@ async fn two_at_once_make_one_grant(database: Database) {
     assert_eq!(posts(&reviewer, &path, KEY, &body).await.text(), given[0]);
 }
 
+/// The key does not widen what a route takes.
+async fn a_body_has_the_limit_of_its_route_with_a_key_and_without(database: Database) {
+    let (vault, _, path) = vault_on(database).await;
+    let officer = vault.asks("privacy-officer");
+    let long = |bytes: usize| json!({ "purpose": "x".repeat(bytes) });
+    for (path, limit) in [
+        (path.as_str(), 64 << 10),
+        ("/v1/revocations", 64 << 10),
+        ("/v1/consents", 1 << 20),
+    ] {
+        for (bytes, status) in [(limit - 1000, 400), (limit + 1, 413)] {
+            let without = officer.post(path, long(bytes)).await;
+            assert_eq!(without.status, status, "{path} {bytes}: {without:?}");
+            let claimed = kept(&vault).await;
+            let with = posts(
+                &officer,
+                path,
+                &format!("{}-{bytes}", path.len()),
+                &long(bytes),
+            )
+            .await;
+            assert_eq!(with.status, status, "{path} {bytes}: {with:?}");
+            // What the route does not take is not read, so there is nothing to keep.
+            let more = i64::from(status != 413);
+            assert_eq!(kept(&vault).await, claimed + more, "{path} {bytes}");
+        }
+    }
+}
+
 async fn an_answer_does_not_rest_in_the_clear(database: Database) {
     let (vault, _, path) = vault_on(database).await;
     let reviewer = vault.asks("reviewer");
@@ -323,6 +352,7 @@ async fn what_takes_no_key_says_so_or_does_not_mind(database: Database) {
 on_both_databases!(
     a_repeated_request_gets_the_first_answer_and_takes_effect_once,
     two_at_once_make_one_grant,
+    a_body_has_the_limit_of_its_route_with_a_key_and_without,
     an_answer_does_not_rest_in_the_clear,
     an_answer_is_forgotten_after_a_day,
     what_failed_is_tried_again,

@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::{
-    model::name::{Purpose, Role},
+    model::{
+        artefact::Leg,
+        name::{Purpose, Role},
+        recording::Recording,
+    },
     policy::{Decision, Rulebook, StandingApproval, action, decide, permit},
     secret::Key,
 };

@@ -13,19 +13,25 @@ impl Transcript {
     /// Returns the text of a message by this party, without characters that no transcript may
     /// contain. A text without any is a transcript without sentences.
     pub fn written(text: &str, author: &LegName) -> Self {
-        let chars: Vec<char> = text.chars().filter(|c| is_prose(*c)).collect();
-        let sentences = chars.chunks(MAX_CHARS).map(|some| Sentence {
-            leg: Some(author.clone()),
-            start_ms: 0,
-            end_ms: 0,
-            text: Said::new(some.iter().collect()),
-            confidence: None,
-            words: Vec::new(),
-        });
+        let mut chars = text.chars().filter(|c| is_prose(*c)).peekable();
+        let mut sentences = Vec::new();
+        while chars.peek().is_some() {
+            // As long as it can become, so that no copy is left behind by growth.
+            let mut some = String::with_capacity(text.len().min(MAX_CHARS * 4));
+            some.extend(chars.by_ref().take(MAX_CHARS));
+            sentences.push(Sentence {
+                leg: Some(author.clone()),
+                start_ms: 0,
+                end_ms: 0,
+                text: Said::new(some),
+                confidence: None,
+                words: Vec::new(),
+            });
+        }
         Self {
             language: UNKNOWN.to_owned(),
             source: SOURCE.to_owned(),
-            sentences: sentences.collect(),
+            sentences,
             lost: 0,
         }
     }

@@ -16,7 +16,7 @@ use crate::{
     model::{
         actor::Initiator,
         consent::Whom,
-        id::{ConsentId, RevocationId},
+        id::{ConsentId, RevocationId, SubjectId},
         revocation::Target,
         subject::{Conversation, Party},
     },
@@ -29,6 +29,7 @@ every_database!(
     conversations_are_found_by_who_took_part,
     a_recording_has_the_parties_of_its_conference_or_else_of_its_call,
     a_naming_and_a_revocation_of_a_person_see_each_other,
+    a_revocation_is_not_before_a_naming_that_it_saw,
     two_who_confirm_a_place_at_once_both_count,
 );
 
@@ -210,6 +211,46 @@ async fn somebody_waits(world: &World) -> bool {
     world.is_sqlite() || world.int(SQL).await > 0
 }
 
+/// Returns a revocation by a process whose clock shows the third second.
+fn revocation_of(person: SubjectId) -> Revocation {
+    Revocation {
+        id: RevocationId::random(&mut rand::rng()),
+        target: Target::Subject(person),
+        purposes: [].into(),
+        accounts: [].into(),
+        reason: parsed("subject-request"),
+        actor: Initiator::Operator.actor(),
+        revoked_at: at(3),
+        is_done: false,
+        cursor: None,
+        jws: None,
+        finished_at: None,
+    }
+}
+
+/// The process that named the person, and may not revoke, has a clock that is ahead.
+async fn a_revocation_is_not_before_a_naming_that_it_saw(world: &World) {
+    let ids = sealed(world, &[(Some(1), None)]).await;
+    let person = person(1);
+    let parties = [party("caller", Some(1))];
+    let mut tx = world.tx().await;
+    parties::name(&mut tx, &call(1), &parties, &Vouched::by(None), at(30))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let mut tx = world.tx().await;
+    let inserted = revocations::insert(&mut tx, &revocation_of(person), at(60))
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(inserted.revoked_at, at(30));
+    let mut tx = world.db.read().await.unwrap();
+    let stored = revocations::find(&mut tx, inserted.id).await.unwrap();
+    assert_eq!(stored.as_ref(), Some(&inserted));
+    let reached = revocations::reached(&mut tx, &inserted, None, 10).await;
+    assert_eq!(reached.unwrap(), ids);
+}
+
 async fn a_naming_and_a_revocation_of_a_person_see_each_other(world: &World) {
     let one = call(1);
     let person = person(1);
@@ -222,19 +263,7 @@ async fn a_naming_and_a_revocation_of_a_person_see_each_other(world: &World) {
     let is_begun = AtomicBool::new(false);
     let revoking = async {
         let mut tx = world.tx().await;
-        let revocation = Revocation {
-            id: RevocationId::random(&mut rand::rng()),
-            target: Target::Subject(person),
-            purposes: [].into(),
-            accounts: [].into(),
-            reason: parsed("subject-request"),
-            actor: Initiator::Operator.actor(),
-            revoked_at: at(3),
-            is_done: false,
-            cursor: None,
-            jws: None,
-            finished_at: None,
-        };
+        let revocation = revocation_of(person);
         revocations::insert(&mut tx, &revocation, at(60))
             .await
             .unwrap();

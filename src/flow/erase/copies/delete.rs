@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{Copies, Found, Name, Product};
+use super::{Copies, CopyName, Found, Product};
 use crate::{
     flow::erase::trouble::Trouble,
     model::{
@@ -61,11 +61,11 @@ impl Copies<'_> {
     /// Deletes text copies, and lists them again until none is left.
     pub(super) async fn delete_words(
         &mut self,
-        mut listed: BTreeSet<Name>,
+        mut listed: BTreeSet<CopyName>,
         below: bool,
     ) -> Result<(), Trouble> {
         for _ in 0..ROUNDS {
-            let open: Vec<Name> = self.words().cloned().collect();
+            let open: Vec<CopyName> = self.words().cloned().collect();
             if open.is_empty() {
                 return Ok(());
             }
@@ -84,7 +84,7 @@ impl Copies<'_> {
             }
             listed = self.list(below).await?;
             self.enter(&Found::Settled, &listed).await?;
-            let open: Vec<Name> = self
+            let open: Vec<CopyName> = self
                 .words()
                 .filter(|name| !listed.contains(*name))
                 .cloned()
@@ -115,7 +115,7 @@ impl Copies<'_> {
         }
     }
 
-    async fn delete_word(&self, (kind, sid): &Name) -> Result<(), RestError> {
+    async fn delete_word(&self, (kind, sid): &CopyName) -> Result<(), RestError> {
         const NO_SID: RestError = RestError::Shape("an id of the copy is malformed");
         let client = &self.deletion.twilio.client;
         let account = self.account;
@@ -248,7 +248,7 @@ impl Copies<'_> {
     }
 }
 
-pub(super) fn object_name(address: &str) -> Name {
+pub(super) fn object_name(address: &str) -> CopyName {
     (
         CopyKind::Object,
         hex::encode(aws_lc_rs::digest::digest(

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Copies, Name, Product};
+use super::{Copies, CopyName, Product};
 use crate::{
     db::recordings,
     flow::erase::trouble::Trouble,
@@ -22,7 +22,7 @@ use crate::{
 impl Copies<'_> {
     /// Lists the copies made from the recording, by every product that makes text. Without `below`,
     /// subresources of the recording, which is deleted, are left out.
-    pub(super) async fn list(&mut self, below: bool) -> Result<BTreeSet<Name>, Trouble> {
+    pub(super) async fn list(&mut self, below: bool) -> Result<BTreeSet<CopyName>, Trouble> {
         let client = &self.deletion.twilio.client;
         let account = self.account;
         let sid = &self.sid.clone();
@@ -131,7 +131,10 @@ impl Copies<'_> {
 
     /// Returns whether a transcript that was filed with this recording was made from the whole
     /// call, and another recording of the call needs it.
-    pub(super) async fn is_another_ones_too(&self, (kind, sid): &Name) -> Result<bool, Trouble> {
+    pub(super) async fn is_another_ones_too(
+        &self,
+        (kind, sid): &CopyName,
+    ) -> Result<bool, Trouble> {
         let (CopyKind::Transcript, true, Ok(sid)) = (kind, self.shares_call, sid.parse()) else {
             return Ok(false);
         };

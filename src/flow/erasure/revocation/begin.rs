@@ -63,34 +63,32 @@ impl Revocations {
         reason: &ShredReason,
     ) -> Result<Revocation, Error> {
         let revocation = self.revocation_of(permit, target, purposes, reason).await?;
-        self.db
-            .unit("begin.begin_revocation", async |mut unit| {
-                let now = revocation.revoked_at;
-                let until = self.queue.term(&mut unit).await?.until();
-                revocations::insert(&mut unit, &revocation, until).await?;
-                unit.to_journal(OutboxKind::Revocation, &[revocation.id], now);
-                if let Some(said) = withdrawal(&revocation) {
-                    let said: Vec<ConsentId> = consents::insert_new(&mut unit, &[said])
-                        .await?
-                        .into_iter()
-                        .collect();
-                    unit.to_journal(OutboxKind::Consent, &said, now);
-                }
-                let id = revocation.id;
-                let reach = revocation.target.kind();
-                let begun = NewEntry::revocation_begun(
-                    now,
-                    permit.initiator(),
-                    id,
-                    reach,
-                    &revocation.purposes,
-                    reason,
-                );
-                unit.audit(begun);
-                Ok::<_, db::Error>(())
-            })
-            .await?;
-        Ok(revocation)
+        let begun = self.db.unit("begin.begin_revocation", async |mut unit| {
+            let now = revocation.revoked_at;
+            let until = self.queue.term(&mut unit).await?.until();
+            let inserted = revocations::insert(&mut unit, &revocation, until).await?;
+            unit.to_journal(OutboxKind::Revocation, &[revocation.id], now);
+            if let Some(said) = withdrawal(&revocation) {
+                let said: Vec<ConsentId> = consents::insert_new(&mut unit, &[said])
+                    .await?
+                    .into_iter()
+                    .collect();
+                unit.to_journal(OutboxKind::Consent, &said, now);
+            }
+            let id = revocation.id;
+            let reach = revocation.target.kind();
+            let begun = NewEntry::revocation_begun(
+                now,
+                permit.initiator(),
+                id,
+                reach,
+                &revocation.purposes,
+                reason,
+            );
+            unit.audit(begun);
+            Ok::<_, db::Error>(inserted)
+        });
+        Ok(begun.await?)
     }
 
     /// Begins the revocations that follow from withdrawals, in the unit that records these, and

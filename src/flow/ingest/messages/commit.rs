@@ -10,20 +10,24 @@ use crate::{
         self, Db, Unit,
         accept::{self, Announcement, Then},
         group_commit::{GroupCommit, GroupReceiver, GroupSender},
-        revocations,
+        recordings, revocations,
         work::{self, WorkKind},
     },
+    evidence::NewEntry,
     flow::{
         Flow,
         erasure::{revocation::close::close_arriving, shredding::Shredding},
         error::Error,
-        ingest::arriving::quarantine_uncovered,
+        ingest::{
+            arriving::quarantine_uncovered,
+            keep::{Admission, lets_go_unheard},
+        },
         units::unit_with_keys,
     },
     model::{
         crash,
         id::RecordingId,
-        recording::Recording,
+        recording::{Recording, RecordingState},
         time::{Clock, Timestamp},
     },
     policy::{self, Rulebook},
@@ -48,6 +52,7 @@ pub struct MessageCommitter {
     rulebook: Arc<Rulebook>,
     clock: Clock,
     shredding: Arc<Shredding>,
+    admission: Arc<Admission>,
     queue: GroupReceiver<ArrivingMessage>,
 }
 
@@ -60,6 +65,7 @@ impl MessageCommitter {
             rulebook: Arc::clone(&flow.rulebook),
             clock,
             shredding: Arc::clone(&flow.shredding),
+            admission: flow.message_intake.admission(),
             queue,
         }
     }
@@ -70,58 +76,86 @@ impl MessageCommitter {
     }
 
     async fn commit_all(&self, batch: &[&ArrivingMessage]) -> Result<(), Error> {
-        let earliest = batch
-            .iter()
-            .filter_map(|message| message.announcement.started_at)
-            .min();
-        let is_covered = match earliest {
-            Some(at) => revocations::is_any_since(&mut self.db.read().await?, at).await?,
-            None => true,
-        };
-        if is_covered {
+        let entered = match self.commit_unit(batch).await {
             // One unit each: a shred is the last act of its unit.
-            for message in batch {
-                self.commit_unit(&[*message]).await?;
+            Err(Error::Vault(vault::Error::Gone)) if batch.len() > 1 => {
+                let mut entered = Vec::new();
+                for message in batch {
+                    entered.extend(self.commit_unit(&[*message]).await?);
+                }
+                entered
             }
-            return Ok(());
-        }
-        self.commit_unit(batch).await
+            entered => entered?,
+        };
+        crash::point("messages.after_commit");
+        self.check_again(&entered).await
     }
 
-    async fn commit_unit(&self, batch: &[&ArrivingMessage]) -> Result<(), Error> {
-        let (gone, done) = unit_with_keys(
+    /// Handles what the unit that entered a message could not see: a revocation or a statement that
+    /// was committed beside it. Whatever is committed later finds the message.
+    async fn check_again(&self, entered: &[Recording]) -> Result<(), Error> {
+        let Some(earliest) = entered.iter().map(|recording| recording.collected_at).min() else {
+            return Ok(());
+        };
+        let mut tx = self.db.read().await?;
+        let is_covered = revocations::is_any_since(&mut tx, earliest).await?;
+        drop(tx);
+        let now = self.clock.now();
+        let mut waiting = Vec::new();
+        for recording in entered {
+            if let Some(why) = lets_go_unheard(&self.rulebook, recording) {
+                self.admission.let_go(recording.id, why).await?;
+            } else if is_covered && self.admission.is_revoked(recording).await? {
+                continue;
+            } else if let Some(period) = policy::quarantine(recording, &self.rulebook) {
+                waiting.push((recording.clone(), now.after(period)));
+            }
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let unit = self.db.unit("messages.quarantine", async |mut unit| {
+            quarantine_uncovered(&mut unit, waiting.clone(), now).await?;
+            unit.without_entry("a message that is in quarantine is no news");
+            Ok::<_, vault::Error>(())
+        });
+        Ok(unit.await?)
+    }
+
+    async fn commit_unit(&self, batch: &[&ArrivingMessage]) -> Result<Vec<Recording>, Error> {
+        let Committed {
+            entered,
+            gone,
+            shreds,
+        } = unit_with_keys(
             &self.db,
             &self.vault,
             "messages.commit",
             async |mut unit| self.enter(&mut unit, batch).await,
         )
         .await?;
-        crash::point("messages.after_commit");
         if !gone.is_empty() {
             // Durable with the next piece of the journal, as the message itself.
-            let _ = self.shredding.done(&gone, done).kept()?;
+            let _ = self.shredding.done(&gone, shreds).kept()?;
         }
-        Ok(())
+        Ok(entered)
     }
 
-    /// Enters messages, and everything that must hold from then on. Returns what was shredded at
-    /// once.
-    async fn enter(
-        &self,
-        unit: &mut Unit,
-        batch: &[&ArrivingMessage],
-    ) -> Result<(Vec<Recording>, ShredOutcome), Error> {
+    /// Enters messages, and everything that must hold from then on.
+    ///
+    /// # Errors
+    /// [`vault::Error::Gone`] inside if a revocation leaves nothing of one of several.
+    async fn enter(&self, unit: &mut Unit, batch: &[&ArrivingMessage]) -> Result<Committed, Error> {
         let now = self.clock.now();
         let announcements: Vec<&Announcement> =
             batch.iter().map(|message| &message.announcement).collect();
         let sealed: Vec<&SealedMessage> = batch.iter().map(|message| &message.sealed).collect();
         accept::announce(unit, &announcements, Then::Seal, now).await?;
+        self.raise_tiers(unit, &announcements, now).await?;
         let entered = self.vault.enter_messages(unit, &sealed).await?;
         if entered.is_empty() {
             unit.without_entry("a message that came before is no news");
         }
-        let mut gone = Vec::new();
-        let mut done = ShredOutcome::default();
         let erase_at = |id| {
             let message = batch
                 .iter()
@@ -129,25 +163,65 @@ impl MessageCommitter {
             message.erase_at
         };
         follow_entering(unit, &self.rulebook, &entered, erase_at, now).await?;
+        let mut committed = Committed::default();
         for recording in entered {
             match close_arriving(unit, &recording, now).await {
-                Ok(()) => {}
-                Err(vault::Error::Gone) => {
+                Ok(()) => committed.entered.push(recording),
+                Err(vault::Error::Gone) if batch.len() == 1 => {
                     let covering = revocations::covering(unit, &recording).await?;
                     let whole = covering.iter().find(|revocation| revocation.is_whole());
                     let cause = Cause::revoked(whole.ok_or(vault::Error::Gone)?);
-                    done = self
-                        .vault
-                        .shred(unit, &[&recording], cause, OnHold::Close)
-                        .await?;
-                    gone.push(recording);
+                    let only = [&recording];
+                    let shred = self.vault.shred(unit, &only, cause, OnHold::Close);
+                    committed.shreds = shred.await?;
+                    committed.gone.push(recording);
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         crash::point("messages.before_commit");
-        Ok((gone, done))
+        Ok(committed)
     }
+
+    /// Moves messages that were announced before to the tier of their content, before they are
+    /// sealed.
+    async fn raise_tiers(
+        &self,
+        unit: &mut Unit,
+        announcements: &[&Announcement],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let rules = self.rulebook.current();
+        let ids: Vec<RecordingId> = announcements.iter().map(|told| told.id).collect();
+        for recording in recordings::find_all(unit, &ids).await? {
+            let told = announcements.iter().find(|told| told.id == recording.id);
+            let Some(tier) = told.and_then(|told| rules.raised(&recording, [&told.tier])) else {
+                continue;
+            };
+            if recording.state != RecordingState::Announced {
+                continue;
+            }
+            recordings::set_tier(unit, recording.id, &recording.tier, tier).await?;
+            unit.audit(NewEntry::recording_reclassified(
+                now,
+                recording.id,
+                &recording.tier,
+                tier,
+                &["content"],
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What a unit did.
+#[derive(Default)]
+struct Committed {
+    /// Messages that are sealed now.
+    entered: Vec<Recording>,
+    /// Those that a revocation left nothing of.
+    gone: Vec<Recording>,
+    shreds: ShredOutcome,
 }
 
 impl GroupCommit<ArrivingMessage> for MessageCommitter {

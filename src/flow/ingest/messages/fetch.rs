@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{LINE, commit::follow_entering, contact_of, content_tiers, erase_at};
+use super::{LINE, MessageIntake, commit::follow_entering, contact_of, content_tiers, erase_at};
 use crate::{
     db::{
         self, Db,
@@ -14,18 +14,19 @@ use crate::{
     flow::{
         erasure::revocation::close::close_arriving,
         error::Error,
-        ingest::{
-            failure::FetchFailure,
-            fetching::Fetched,
-            keep::{Admission, lets_go_unheard},
-        },
+        ingest::{failure::FetchFailure, fetched::Fetched, keep::lets_go_unheard},
         reclassification::Reclassification,
         twilio_access::TwilioAccess,
         units::unit_with_keys,
         wakeups::Wakeups,
     },
     model::{
-        id::RecordingId, name::Tier, recording::Recording, time::Clock, transcript::Transcript,
+        id::RecordingId,
+        name::Tier,
+        recording::Recording,
+        subject::{Address, Conversation},
+        time::Clock,
+        transcript::Transcript,
     },
     policy::Rulebook,
     twilio::{FetchError, MessageAddress, rest::MessageResource},
@@ -41,7 +42,7 @@ pub(in crate::flow) struct MessageFetching {
     twilio: Arc<TwilioAccess>,
     wakeups: Wakeups,
     reclassification: Arc<Reclassification>,
-    admission: Arc<Admission>,
+    intake: Arc<MessageIntake>,
 }
 
 impl MessageFetching {
@@ -57,7 +58,7 @@ impl MessageFetching {
         twilio: Arc<TwilioAccess>,
         wakeups: Wakeups,
         reclassification: Arc<Reclassification>,
-        admission: Arc<Admission>,
+        intake: Arc<MessageIntake>,
     ) -> Self {
         Self {
             vault,
@@ -67,7 +68,7 @@ impl MessageFetching {
             twilio,
             wakeups,
             reclassification,
-            admission,
+            intake,
         }
     }
 
@@ -78,18 +79,28 @@ impl MessageFetching {
         recording: &Recording,
     ) -> Result<Fetched, FetchFailure> {
         let ours = FetchFailure::Ours;
-        if self.admission.is_revoked(recording).await.map_err(ours)? {
+        if self
+            .intake
+            .admission()
+            .is_revoked(recording)
+            .await
+            .map_err(ours)?
+        {
             return Ok(Fetched::LetGo);
         }
         if let Some(why) = lets_go_unheard(&self.rulebook, recording) {
-            let gone = self.admission.let_go(recording.id, why).await;
+            let gone = self.intake.admission().let_go(recording.id, why).await;
             gone.map_err(ours)?;
             return Ok(Fetched::LetGo);
         }
         let resource = self.resource(recording).await?;
         let author = recording.author.clone().unwrap_or_else(|| super::leg(LINE));
         let text = Transcript::written(body(&resource), &author);
-        self.raise(recording, &text).await.map_err(ours)?;
+        self.raise(recording, &resource, &text)
+            .await
+            .map_err(ours)?;
+        let thread = self.intake.place(recording.account(), &resource).await;
+        let thread = thread.map_err(ours)?;
         let content = MessageContent {
             form: &form(&resource),
             text: &text.to_json(),
@@ -97,18 +108,29 @@ impl MessageFetching {
         };
         let sealed = self.vault.seal_message(recording.id, content).await;
         let sealed = sealed.map_err(|error| ours(error.into()))?;
-        match self.enter(lease, recording, &resource, &sealed).await {
+        let entered = self.enter(lease, recording, &resource, thread.as_ref(), &sealed);
+        match entered.await {
             Ok(()) => {
                 self.wakeups.journal.notify_one();
                 Ok(Fetched::Sealed)
             }
             Err(error) => {
-                for object in sealed.objects() {
-                    self.vault.delete_orphan(object).await;
+                // Discarded immediately only if the transaction certainly did not commit.
+                if did_not_commit(&error) {
+                    for object in sealed.objects() {
+                        self.vault.delete_orphan(object).await;
+                    }
                 }
                 // Revoked during the fetch.
                 let is_gone = matches!(error, Error::Vault(vault::Error::Gone));
-                if is_gone && self.admission.is_revoked(recording).await.map_err(ours)? {
+                if is_gone
+                    && self
+                        .intake
+                        .admission()
+                        .is_revoked(recording)
+                        .await
+                        .map_err(ours)?
+                {
                     return Ok(Fetched::LetGo);
                 }
                 Err(ours(error))
@@ -127,8 +149,22 @@ impl MessageFetching {
         told.map_err(|error| FetchFailure::Source(error.into()))
     }
 
-    /// Moves the message to the tier of its content, before anything of it is sealed.
-    async fn raise(&self, recording: &Recording, text: &Transcript) -> Result<(), Error> {
+    /// Moves the message to the tier of its numbers and its content, before anything of it is
+    /// sealed.
+    async fn raise(
+        &self,
+        recording: &Recording,
+        resource: &MessageResource,
+        text: &Transcript,
+    ) -> Result<(), Error> {
+        let ends: Vec<Address> = [&resource.from, &resource.to]
+            .into_iter()
+            .flatten()
+            .filter_map(|end| end.address().cloned())
+            .collect();
+        self.reclassification
+            .reclassify_by_lines(recording, &ends)
+            .await?;
         let rules = self.rulebook.current();
         let tiers: Vec<Tier> = content_tiers(&rules, text).cloned().collect();
         if tiers.is_empty() {
@@ -149,6 +185,7 @@ impl MessageFetching {
         lease: &Lease<RecordingId>,
         recording: &Recording,
         resource: &MessageResource,
+        thread: Option<&Conversation>,
         sealed: &SealedMessage,
     ) -> Result<(), Error> {
         let files = resource.num_media.unwrap_or_default();
@@ -157,6 +194,9 @@ impl MessageFetching {
             let now = self.clock.now();
             let unit = &mut unit;
             db::recordings::set_files(unit, recording.id, files).await?;
+            if let Some(thread) = thread {
+                db::recordings::set_thread(unit, recording.id, thread).await?;
+            }
             let entered = self.vault.enter_messages(unit, &[sealed]).await?;
             let [recording] = entered.as_slice() else {
                 return Err(db::Error::Stale("the message is not waiting to be sealed").into());
@@ -167,6 +207,15 @@ impl MessageFetching {
         })
         .await
     }
+}
+
+fn did_not_commit(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Vault(
+            vault::Error::Gone | vault::Error::Db(db::Error::Stale(_) | db::Error::LeaseLost)
+        )
+    )
 }
 
 fn body(resource: &MessageResource) -> &str {
