@@ -45,7 +45,7 @@ pub use self::{
     answer::Understood,
     approval::{approvable, approval_lifetime, may_approve, may_state, over_budget},
     cases::{CaseOutcome, Cases},
-    classify::{Classification, ClassificationFacts, NumberFacts},
+    classify::{Classification, ClassificationFacts, NumberRuleFacts},
     consent::Consents,
     decide::{Decision, Grant, decide},
     diff::{Diff, PolicyComparison, Tally},

@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::{
     conversation,
-    stand_in::{CallFacts, SentenceFacts, StandIn, StandInAccount, TranscriptFacts},
+    stand_in::{CallFacts, MessageFacts, SentenceFacts, StandIn, StandInAccount, TranscriptFacts},
 };
 use crate::{
     app::{self, App, RunningService},
@@ -22,7 +22,7 @@ use crate::{
     model::{
         id::{RecordingId, VaultId},
         media::SourceRef,
-        sid::{AccountSid, CallSid, RecordingSid},
+        sid::{AccountSid, CallSid, MessageSid, RecordingSid},
         time::Clock,
     },
     policy::{Permit, action},
@@ -72,6 +72,9 @@ impl World {
             &made.config,
             configured(&text, &stand_in.base_url(), &account),
         )?;
+        let policy = folder.join("privacy-policy.toml");
+        let text = fs::read_to_string(&policy)?;
+        fs::write(&policy, keeping_messages(&text))?;
         let app = App::open(Config::read(&made.config)?, Clock::System).await?;
         let service = app::serve(app).await?;
         let http = reqwest::Client::builder()
@@ -192,6 +195,20 @@ impl World {
             .await?
             .error_for_status()?;
         Ok(())
+    }
+
+    /// Adds a message at Twilio, and posts its webhook. Returns its ids, and the status of the answer.
+    pub(super) async fn text(
+        &self,
+        facts: MessageFacts,
+    ) -> Result<(MessageSid, RecordingId, u16), Failure> {
+        let sid = self.stand_in.add_message(&self.account, facts);
+        let url = format!("{}/twilio/messages", self.base_url());
+        let callback = self.stand_in.message_callback(&sid, &url);
+        let answer = callback.post(&self.http, &url).await?;
+        let source = SourceRef::parse(self.account.clone(), sid.as_str())?;
+        let id = source.recording_id(self.vault);
+        Ok((sid, id, answer.status().as_u16()))
     }
 
     /// Announces a recording as Twilio does. Returns the status of the answer.
@@ -346,4 +363,13 @@ fn sid_digits() -> String {
     let mut bytes = [0; 16];
     rand::Rng::fill_bytes(&mut rand::rng(), &mut bytes);
     hex::encode(bytes)
+}
+
+/// Returns the policy with messages among the kinds that are kept.
+fn keeping_messages(policy: &str) -> String {
+    policy.replacen(
+        "[collection]\n",
+        "[collection]\nkinds = [\"call\", \"message\"]\n",
+        1,
+    )
 }

@@ -32,7 +32,7 @@ pub struct ClassificationFacts<'a> {
 
 /// The facts that rules for numbers can use: what is known of a recording once its parties are.
 #[derive(Clone, Copy, Debug)]
-pub struct NumberFacts<'a> {
+pub struct NumberRuleFacts<'a> {
     /// The account or subaccount it was made under.
     pub account: &'a AccountSid,
     /// How it was made, where the source named it.
@@ -45,7 +45,7 @@ pub struct NumberFacts<'a> {
     pub tier: &'a Tier,
 }
 
-impl<'a> From<&'a Recording> for NumberFacts<'a> {
+impl<'a> From<&'a Recording> for NumberRuleFacts<'a> {
     fn from(recording: &'a Recording) -> Self {
         Self {
             account: recording.account(),
@@ -119,7 +119,7 @@ impl Classification {
     /// a parameter or a number.
     pub(super) fn matches_party(
         &self,
-        facts: &NumberFacts<'_>,
+        facts: &NumberRuleFacts<'_>,
         is_party: impl Fn(&Address) -> bool,
     ) -> bool {
         self.number.as_ref().is_some_and(is_party)

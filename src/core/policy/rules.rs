@@ -14,7 +14,7 @@ use aws_lc_rs::digest;
 use super::{
     action::Action,
     cedar::Compiled,
-    classify::{ClassificationFacts, NumberFacts, label_value},
+    classify::{ClassificationFacts, NumberRuleFacts, label_value},
     document::{Forgotten, PolicyDocument, PolicyFault, PurposeRule, TierRule},
 };
 use crate::model::{
@@ -198,13 +198,13 @@ impl Rules {
         recording: &Recording,
         is_party: impl Fn(&Address) -> bool,
     ) -> Option<&Tier> {
-        self.raised_by_numbers(&NumberFacts::from(recording), is_party)
+        self.raised_by_numbers(&NumberRuleFacts::from(recording), is_party)
     }
 
     /// The same by its facts, for what is not in the catalogue yet.
     pub fn raised_by_numbers(
         &self,
-        facts: &NumberFacts<'_>,
+        facts: &NumberRuleFacts<'_>,
         is_party: impl Fn(&Address) -> bool,
     ) -> Option<&Tier> {
         let rules = self

@@ -90,7 +90,7 @@ impl Story<'_> {
         Err("no transcript was filed in time".into())
     }
 
-    async fn read(&self, url: &Value) -> Result<Value, Failure> {
+    pub(super) async fn read(&self, url: &Value) -> Result<Value, Failure> {
         let url = url.as_str().ok_or("the grant has no such address")?;
         Ok(self.world.http().get(url).send().await?.json().await?)
     }

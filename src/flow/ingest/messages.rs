@@ -32,7 +32,7 @@ use crate::{
         time::{Clock, Timestamp},
         transcript::Transcript,
     },
-    policy::{ClassificationFacts, NumberFacts, Rulebook, Rules, content},
+    policy::{ClassificationFacts, NumberRuleFacts, Rulebook, Rules, content},
     twilio::{
         DeleteSource, IncomingMessage, MessageAddress, MessageStatusCallback, rest::MessageResource,
     },
@@ -394,7 +394,7 @@ fn tier_of(
         .iter()
         .map(|(label, value)| (label.clone(), value.to_string()))
         .collect();
-    let facts = NumberFacts {
+    let facts = NumberRuleFacts {
         account: &message.account,
         source: announcement.source.as_deref(),
         conference: false,
