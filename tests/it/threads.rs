@@ -482,7 +482,7 @@ async fn messages_that_no_callback_told_of_are_found_by_comparison(database: Dat
         assert_eq!(compared[0].fault, None);
         assert_eq!(
             (compared[0].found.listed, compared[0].found.announced),
-            (4, found)
+            (5, found)
         );
         work(&vault).await;
     }

@@ -46,6 +46,10 @@ pub(in crate::flow) struct Fetching {
 }
 
 impl Fetching {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a dependency of its own, given once by the assembly"
+    )]
     pub(in crate::flow) fn new(
         vault: Vault,
         rulebook: Arc<Rulebook>,

@@ -107,7 +107,7 @@ impl MessageIntake {
         }
 
         let announcement = self.announcement(
-            &rules,
+            rules,
             &Told {
                 source_ref: message.source_ref(),
                 line: &message.receiver,
@@ -122,7 +122,7 @@ impl MessageIntake {
         let author = leg(CONTACT);
         let text = Transcript::written(&message.body, &author);
         let contact = self.name(&announcement, &message.sender).await?;
-        let tier = tier_of(&rules, &announcement, message, &text);
+        let tier = tier_of(rules, &announcement, message, &text);
         let content = MessageContent {
             form: message.form.as_bytes(),
             text: &text.to_json(),
@@ -156,7 +156,7 @@ impl MessageIntake {
         }
 
         let announcement = self.announcement(
-            &rules,
+            rules,
             &Told {
                 source_ref: status.source_ref(),
                 line: &status.from,
@@ -195,7 +195,7 @@ impl MessageIntake {
         };
         let rules = self.rulebook.current();
         let announcement = self.announcement(
-            &rules,
+            rules,
             &Told {
                 source_ref,
                 line,

@@ -166,7 +166,7 @@ impl MessageFetching {
             .reclassify_by_lines(recording, &ends)
             .await?;
         let rules = self.rulebook.current();
-        let tiers: Vec<Tier> = content_tiers(&rules, text).cloned().collect();
+        let tiers: Vec<Tier> = content_tiers(rules, text).cloned().collect();
         if tiers.is_empty() {
             return Ok(());
         }
