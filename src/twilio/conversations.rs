@@ -23,8 +23,8 @@ pub use self::{
     participant::{ChatParticipant, ParticipantConversation},
 };
 use super::{
-    fields::Fields, params::CallbackError, personal::PersonalText, received_form::ReceivedForm,
-    signature::Verified,
+    fields::NamedFields, params::CallbackError, personal::PersonalText,
+    received_form::ReceivedForm, signature::Verified,
 };
 use crate::model::sid::AccountSid;
 
@@ -94,7 +94,7 @@ impl ConversationCallback {
     /// # Errors
     /// [`CallbackError`], also for a pre event.
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
-        let fields = Fields::of_form(verified);
+        let fields = NamedFields::of_form(verified);
         let kind = fields.one(EVENT_TYPE)?;
         let kind = kind.ok_or(CallbackError::Missing { field: EVENT_TYPE })?;
         if PRE_EVENTS.contains(&kind) {
@@ -117,7 +117,7 @@ impl ConversationCallback {
 
 impl ChatEvent {
     /// Reads a change by the name of its webhook.
-    fn read(kind: &str, fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    fn read(kind: &str, fields: &NamedFields<'_>) -> Result<Self, CallbackError> {
         Ok(match kind {
             "onMessageAdded" => Self::MessageAdded(ChatMessage::read(fields)?),
             "onMessageUpdated" => Self::MessageUpdated(ChatMessage::read(fields)?),
@@ -137,7 +137,7 @@ impl ChatEvent {
     /// Reads a change from an event of Event Streams. `None` if it is of another kind.
     pub(super) fn of_stream(
         kind: &str,
-        fields: &Fields<'_>,
+        fields: &NamedFields<'_>,
     ) -> Option<Result<Self, CallbackError>> {
         let name = match kind {
             "message.added" => "onMessageAdded",

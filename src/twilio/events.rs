@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use super::{
     account::Accounts,
     conversations::ChatEvent,
-    fields::Fields,
+    fields::NamedFields,
     message::MessageAddress,
     params::CallbackError,
     personal::PersonalText,
@@ -178,7 +178,7 @@ impl StreamEventKind {
             return Err(Unread::Unknown);
         }
 
-        let fields = Fields::of_json(data.ok_or(Unread::Faulty)?);
+        let fields = NamedFields::of_json(data.ok_or(Unread::Faulty)?);
         if let Some(chat) = chat {
             let event = ChatEvent::of_stream(chat, &fields).ok_or(Unread::Unknown)?;
             return Ok(Self::Chat(event?));
@@ -194,7 +194,7 @@ impl StreamEventKind {
 }
 
 impl StreamedMessage {
-    fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    fn read(fields: &NamedFields<'_>) -> Result<Self, CallbackError> {
         let end = |field| MessageAddress::parse(fields.readable(field).unwrap_or_default());
         Ok(Self {
             sid: fields.required(&["messageSid"], "`SM` or `MM` and 32 hex digits")?,

@@ -17,9 +17,9 @@ use super::{params::CallbackError, personal::PersonalText, signature::Verified};
 use crate::model::time::Timestamp;
 
 /// Names and values.
-pub(super) struct Fields<'a>(Vec<(String, Cow<'a, str>)>);
+pub(super) struct NamedFields<'a>(Vec<(String, Cow<'a, str>)>);
 
-impl<'a> Fields<'a> {
+impl<'a> NamedFields<'a> {
     /// Reads the parameters of a verified form.
     pub(super) fn of_form(verified: &'a Verified) -> Self {
         let pairs = verified.params().iter();
@@ -141,12 +141,12 @@ impl<'a> Fields<'a> {
 /// Reads a resource over REST.
 pub(super) fn of_resource<T>(
     value: &Value,
-    read: impl FnOnce(&Fields<'_>) -> Result<T, CallbackError>,
+    read: impl FnOnce(&NamedFields<'_>) -> Result<T, CallbackError>,
 ) -> Result<T, CallbackError> {
     let object = value
         .as_object()
         .ok_or(CallbackError::Missing { field: "sid" })?;
-    read(&Fields::of_json(object))
+    read(&NamedFields::of_json(object))
 }
 
 /// Returns a name without case and `_`.
@@ -177,7 +177,7 @@ mod tests {
     fn one_field_has_many_names() {
         for name in ["MessageSid", "messageSid", "message_sid", "MESSAGESID"] {
             let object = json!({ name: "x", "other": 1 });
-            let fields = Fields::of_json(object.as_object().unwrap());
+            let fields = NamedFields::of_json(object.as_object().unwrap());
             assert_eq!(fields.one("MessageSid"), Ok(Some("x")), "{name}");
         }
     }
@@ -192,7 +192,7 @@ mod tests {
             "nothing": null,
             "text": "",
         });
-        let fields = Fields::of_json(object.as_object().unwrap());
+        let fields = NamedFields::of_json(object.as_object().unwrap());
         assert_eq!(fields.one("MessagingBinding.Address"), Ok(Some("+1")));
         assert_eq!(fields.all("recipients").collect::<Vec<_>>(), ["+1", "+2"]);
         assert_eq!(
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn words_are_folded_and_bounded() {
         let object = json!({ "a": "READ", "b": "two words", "c": "x".repeat(65) });
-        let fields = Fields::of_json(object.as_object().unwrap());
+        let fields = NamedFields::of_json(object.as_object().unwrap());
         assert_eq!(fields.word("a").as_deref(), Some("read"));
         assert_eq!((fields.word("b"), fields.word("c")), (None, None));
     }

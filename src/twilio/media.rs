@@ -11,7 +11,6 @@
 
 mod body;
 mod chat_file;
-mod container;
 mod external_storage;
 mod file;
 mod file_body;
@@ -32,8 +31,8 @@ use reqwest::{
 
 use self::redirect::MediaOrigin;
 pub use self::{
-    body::Body, container::FileContainer, external_storage::BucketDeleteError, file::MediaFile,
-    file_body::FileBody, unwrap::decryptor,
+    body::Body, external_storage::BucketDeleteError, file::MediaFile, file_body::FileBody,
+    unwrap::decryptor,
 };
 use super::{
     account::Account,

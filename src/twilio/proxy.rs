@@ -15,7 +15,7 @@ pub use self::{
     session::{ProxyParticipant, ProxySession},
 };
 use super::{
-    fields::Fields, params::CallbackError, received_form::ReceivedForm, signature::Verified,
+    fields::NamedFields, params::CallbackError, received_form::ReceivedForm, signature::Verified,
 };
 use crate::model::sid::AccountSid;
 
@@ -38,7 +38,7 @@ impl InteractionCallback {
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
         Ok(Self {
             account: verified.account().clone(),
-            interaction: Interaction::read(&Fields::of_form(verified), "interaction")?,
+            interaction: Interaction::read(&NamedFields::of_form(verified), "interaction")?,
             form: ReceivedForm::of(verified),
         })
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     account::{AccountSettings, TwilioSettings},
-    signature::{self, Delivery, SignedRequest, Verified},
+    signature::{self, Delivery, Rejection, SignedRequest, Verified},
 };
 use crate::secret::SecretText;
 
@@ -229,6 +229,15 @@ pub(super) fn changed(name: &str, changes: &[(&str, &str)]) -> Verified {
 }
 
 pub(super) fn verify(path: &str, signature: &str, delivery: Delivery<'_>) -> Verified {
+    verified(path, signature, delivery).unwrap()
+}
+
+/// Verifies a request of the account `AC`.
+pub(super) fn verified(
+    path: &str,
+    signature: &str,
+    delivery: Delivery<'_>,
+) -> Result<Verified, Rejection> {
     let account = AccountSettings::new(
         id("AC").parse().unwrap(),
         vec![SecretText::new("12345".into())],
@@ -250,7 +259,6 @@ pub(super) fn verify(path: &str, signature: &str, delivery: Delivery<'_>) -> Ver
         &"https://vault.example".parse().unwrap(),
         &request,
     )
-    .unwrap()
 }
 
 /// Any JSON.

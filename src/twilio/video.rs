@@ -18,7 +18,7 @@ pub use self::{
     track::{TrackKind, TrackRecording},
 };
 use super::{
-    fields::Fields, params::CallbackError, received_form::ReceivedForm, signature::Verified,
+    fields::NamedFields, params::CallbackError, received_form::ReceivedForm, signature::Verified,
 };
 use crate::model::{sid::AccountSid, time::Timestamp};
 
@@ -56,7 +56,7 @@ impl VideoCallback {
     /// # Errors
     /// [`CallbackError`].
     pub fn parse(verified: &Verified) -> Result<Self, CallbackError> {
-        let fields = Fields::of_form(verified);
+        let fields = NamedFields::of_form(verified);
         let kind = fields.one(EVENT)?;
         let kind = kind.ok_or(CallbackError::Missing { field: EVENT })?;
         Ok(Self {
@@ -69,7 +69,7 @@ impl VideoCallback {
 }
 
 impl VideoEvent {
-    fn read(kind: &str, fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    fn read(kind: &str, fields: &NamedFields<'_>) -> Result<Self, CallbackError> {
         if let Some(kind) = RoomEventKind::of(kind) {
             return Ok(Self::Room(RoomEvent::read(kind, fields)?));
         }

@@ -1,6 +1,6 @@
 //! A participant's connection to a channel.
 
-use crate::twilio::{fields::Fields, message::MessageAddress};
+use crate::twilio::{fields::NamedFields, message::MessageAddress};
 
 /// The addresses through which a participant without an SDK takes part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct MessagingBinding {
 
 impl MessagingBinding {
     /// Reads the binding; `None` if the participant has none.
-    pub(super) fn read(fields: &Fields<'_>) -> Option<Self> {
+    pub(super) fn read(fields: &NamedFields<'_>) -> Option<Self> {
         let address = |field| fields.readable(field).map(MessageAddress::parse);
         let binding = Self {
             kind: fields.word("MessagingBinding.Type"),

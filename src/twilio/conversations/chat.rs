@@ -9,7 +9,7 @@ use crate::{
         time::Timestamp,
     },
     twilio::{
-        fields::{Fields, of_resource},
+        fields::{NamedFields, of_resource},
         params::CallbackError,
         personal::PersonalText,
     },
@@ -44,7 +44,7 @@ pub struct Chat {
 }
 
 impl Chat {
-    pub(super) fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    pub(super) fn read(fields: &NamedFields<'_>) -> Result<Self, CallbackError> {
         Ok(Self {
             sid: fields.required(&["ConversationSid", "Sid"], "`CH` and 32 hex digits")?,
             service: fields.parsed("ChatServiceSid"),
@@ -88,7 +88,7 @@ pub struct ChatStateChange {
 }
 
 impl ChatStateChange {
-    pub(super) fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    pub(super) fn read(fields: &NamedFields<'_>) -> Result<Self, CallbackError> {
         Ok(Self {
             chat: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,
             service: fields.parsed("ChatServiceSid"),

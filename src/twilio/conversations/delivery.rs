@@ -8,7 +8,7 @@ use crate::{
         ChatMessageSid, ChatParticipantSid, ChatServiceSid, ChatSid, DeliveryReceiptSid, MessageSid,
     },
     twilio::{
-        fields::{Fields, of_resource},
+        fields::{NamedFields, of_resource},
         params::CallbackError,
     },
 };
@@ -36,7 +36,7 @@ pub struct ChatDelivery {
 }
 
 impl ChatDelivery {
-    pub(super) fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    pub(super) fn read(fields: &NamedFields<'_>) -> Result<Self, CallbackError> {
         Ok(Self {
             chat: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,
             message: fields.required(&["MessageSid"], "`IM` and 32 hex digits")?,

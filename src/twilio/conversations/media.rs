@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     model::sid::MediaSid,
-    twilio::{fields::Fields, personal::PersonalText},
+    twilio::{fields::NamedFields, personal::PersonalText},
 };
 
 /// One file.
@@ -27,7 +27,7 @@ pub struct ChatMedia {
 impl ChatMedia {
     /// Reads the list of files. The `bool` tells whether every file is read: otherwise the message
     /// must be fetched.
-    pub(super) fn all(fields: &Fields<'_>) -> (Vec<Self>, bool) {
+    pub(super) fn all(fields: &NamedFields<'_>) -> (Vec<Self>, bool) {
         let Some(text) = fields.readable("Media") else {
             return (Vec::new(), true);
         };
@@ -42,7 +42,7 @@ impl ChatMedia {
     }
 
     fn read(object: &Map<String, Value>) -> Option<Self> {
-        let fields = Fields::of_json(object);
+        let fields = NamedFields::of_json(object);
         let sid = fields.parsed("Sid").or_else(|| fields.parsed("MediaSid"))?;
         let content_type = fields.readable("ContentType").unwrap_or_default();
         Some(Self {

@@ -13,7 +13,7 @@ use crate::{
         time::Timestamp,
     },
     twilio::{
-        fields::{Fields, of_resource},
+        fields::{NamedFields, of_resource},
         params::CallbackError,
         personal::PersonalText,
     },
@@ -55,7 +55,7 @@ pub struct ChatMessage {
 }
 
 impl ChatMessage {
-    pub(super) fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    pub(super) fn read(fields: &NamedFields<'_>) -> Result<Self, CallbackError> {
         let (media, media_are_whole) = ChatMedia::all(fields);
         Ok(Self {
             chat: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,

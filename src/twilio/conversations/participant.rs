@@ -9,7 +9,7 @@ use crate::{
         time::Timestamp,
     },
     twilio::{
-        fields::{Fields, of_resource},
+        fields::{NamedFields, of_resource},
         params::CallbackError,
         personal::PersonalText,
     },
@@ -40,7 +40,7 @@ pub struct ChatParticipant {
 }
 
 impl ChatParticipant {
-    pub(super) fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    pub(super) fn read(fields: &NamedFields<'_>) -> Result<Self, CallbackError> {
         Ok(Self {
             chat: fields.required(&["ConversationSid"], "`CH` and 32 hex digits")?,
             sid: fields.required(&["ParticipantSid", "Sid"], "`MB` and 32 hex digits")?,

@@ -4,7 +4,6 @@
 //! INVARIANT: it is requested anew for each fetch, and no request to it carries a credential.
 
 use super::{
-    container::FileContainer,
     file::{MediaFile, file},
     redirect::{self, MediaOrigin},
 };
@@ -13,6 +12,7 @@ use crate::{
     twilio::{
         account::Account,
         client::TwilioClient,
+        container::FileContainer,
         fetch_error::{FetchError, FetchRefusal},
     },
 };

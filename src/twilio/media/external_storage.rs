@@ -15,7 +15,6 @@ use reqwest::Url;
 use super::{
     Media,
     body::Body,
-    container::FileContainer,
     file::{MediaFile, kind},
     file_body::FileBody,
 };
@@ -23,6 +22,7 @@ use crate::twilio::{
     account::Account,
     bucket::Bucket,
     client::TwilioClient,
+    container::FileContainer,
     encryption::FileEnvelope,
     fetch_error::{FetchError, FetchRefusal, TransientFailure},
 };

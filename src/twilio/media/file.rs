@@ -9,8 +9,9 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING},
 };
 
-use super::{container::FileContainer, file_body::FileBody};
+use super::file_body::FileBody;
 use crate::twilio::{
+    container::FileContainer,
     encryption::{EncryptionKeys, EnvelopeKeyError, FileEnvelope},
     fetch_error::{FetchError, FetchRefusal, TransientFailure, transient_failure},
     rest::status_error,

@@ -16,8 +16,8 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 
-use super::container::FileContainer;
 use crate::twilio::{
+    container::FileContainer,
     encryption::FileDecryptor,
     fetch_error::{FetchError, FetchRefusal, TransientFailure},
 };

@@ -3,13 +3,14 @@
 //! Owns their address and the hosts of their storage.
 
 use super::{
-    container::FileContainer,
     file::{MediaFile, file},
     redirect::MediaOrigin,
 };
 use crate::{
     model::sid::{MediaSid, MessageSid},
-    twilio::{account::Account, client::TwilioClient, fetch_error::FetchError},
+    twilio::{
+        account::Account, client::TwilioClient, container::FileContainer, fetch_error::FetchError,
+    },
 };
 
 impl TwilioClient {

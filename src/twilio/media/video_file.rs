@@ -6,13 +6,14 @@
 //! are (`external_storage`).
 
 use super::{
-    container::FileContainer,
     file::{MediaFile, file},
     redirect::MediaOrigin,
 };
 use crate::{
     model::sid::{CompositionSid, TrackRecordingSid},
-    twilio::{account::Account, client::TwilioClient, fetch_error::FetchError},
+    twilio::{
+        account::Account, client::TwilioClient, container::FileContainer, fetch_error::FetchError,
+    },
 };
 
 impl TwilioClient {

@@ -180,7 +180,8 @@ fn a_picture_names_its_media_by_their_ids() {
 #[test]
 fn a_sender_who_hides_their_number_has_an_identifier() {
     let hidden = incoming("M3");
-    assert_eq!((&hidden.from, hidden.sender.address()), (&None, None));
+    assert_eq!(hidden.from.as_ref(), hidden.sender.address());
+    assert_eq!(hidden.from, "whatsapp:US.ABC123XYZ".parse().ok());
     assert_eq!(hidden.sender.expose(), "whatsapp:US.ABC123XYZ");
     assert_eq!(hidden.external_user_id, Some("US.ABC123XYZ".into()));
     assert_eq!(

@@ -9,7 +9,7 @@ use crate::{
         time::Timestamp,
     },
     twilio::{
-        fields::{Fields, of_resource},
+        fields::{NamedFields, of_resource},
         params::CallbackError,
         personal::PersonalText,
     },
@@ -69,7 +69,7 @@ pub struct InteractionSide {
 
 impl Interaction {
     /// Reads an interaction. `prefix` is before the names in callbacks.
-    pub(super) fn read(fields: &Fields<'_>, prefix: &str) -> Result<Self, CallbackError> {
+    pub(super) fn read(fields: &NamedFields<'_>, prefix: &str) -> Result<Self, CallbackError> {
         let is_callback = !prefix.is_empty();
         let name = |callback: &'static str, resource: &'static str| {
             if is_callback { callback } else { resource }

@@ -8,7 +8,7 @@ use crate::{
         time::Timestamp,
     },
     twilio::{
-        fields::{Fields, of_resource},
+        fields::{NamedFields, of_resource},
         message::MessageAddress,
         params::CallbackError,
         personal::PersonalText,
@@ -38,7 +38,7 @@ pub struct ProxySession {
 }
 
 impl ProxySession {
-    fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    fn read(fields: &NamedFields<'_>) -> Result<Self, CallbackError> {
         Ok(Self {
             sid: fields.required(&["Sid"], "`KC` and 32 hex digits")?,
             service: fields.parsed("ServiceSid"),
@@ -79,7 +79,7 @@ pub struct ProxyParticipant {
 }
 
 impl ProxyParticipant {
-    fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    fn read(fields: &NamedFields<'_>) -> Result<Self, CallbackError> {
         Ok(Self {
             sid: fields.required(&["Sid"], "`KP` and 32 hex digits")?,
             session: fields.required(&["SessionSid"], "`KC` and 32 hex digits")?,

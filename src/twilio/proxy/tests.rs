@@ -4,9 +4,13 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::twilio::{
-    signed::post_form,
-    vectors::{FormVector, arbitrary_json, changed, expanded, id},
+use crate::{
+    secret::SecretText,
+    twilio::{
+        signature::{self, Delivery},
+        signed::post_form,
+        vectors::{FormVector, arbitrary_json, changed, expanded, id, verified},
+    },
 };
 
 fn callback(name: &str) -> Interaction {
@@ -98,6 +102,40 @@ fn the_resource_is_read_by_the_same_names() {
     let session = json!({ "sid": id("KC"), "status": "closed", "mode": "voice-and-message", "date_ended": "2026-11-29T18:05:00Z" });
     let read: ProxySession = serde_json::from_value(session).unwrap();
     assert!(read.ended_at.is_some());
+}
+
+#[test]
+fn only_proxys_own_parameters_may_come_before_its_account() {
+    let sent = |path: &str, params: &[(String, String)], signature: &str| {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(params)
+            .finish();
+        let delivery = Delivery::Body {
+            content_type: Some("application/x-www-form-urlencoded"),
+            bytes: body.as_bytes(),
+        };
+        verified(path, signature, delivery)
+    };
+    // Twilio signed `/p?inbound=1`; the end of that URL is moved into the form.
+    let params = FormVector::named("P1").params();
+    let token = SecretText::new("12345".into());
+    let signature = signature::sign(&token, "https://vault.example/p?inbound=1", &params);
+    assert!(sent("/p?inbound=1", &params, &signature).is_ok());
+    let mut moved = vec![("inbound=".to_owned(), "1".to_owned())];
+    moved.extend(params.clone());
+    let refused = sent("/p?", &moved, &signature).unwrap_err();
+    assert!(
+        refused.to_string().contains("precedes the account's"),
+        "{refused}"
+    );
+    // With an account of the older name, the rule is the older one.
+    let mut both = params;
+    both.push(("AccountSid".to_owned(), id("AC")));
+    let signature = signature::sign(&token, "https://vault.example/p", &both);
+    assert!(sent("/p", &both, &signature).is_ok());
+    both.push(("AAA".to_owned(), "1".to_owned()));
+    let signature = signature::sign(&token, "https://vault.example/p", &both);
+    assert!(sent("/p", &both, &signature).is_err());
 }
 
 proptest! {

@@ -16,7 +16,7 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// One leg of a call. Fields that only describe it are absent if they are unreadable.
+/// One leg of a call. NamedFields that only describe it are absent if they are unreadable.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct CallResource {
     /// The leg's id. A leg counts as a participant even if its id is unreadable.

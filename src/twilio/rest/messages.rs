@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// A message in Twilio's list. Fields that only describe it are absent if they are unreadable.
+/// A message in Twilio's list. NamedFields that only describe it are absent if they are unreadable.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct MessageResource {
     /// `SM…` for a text, `MM…` for a message with media.

@@ -15,7 +15,7 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// A recording in Twilio's list and metadata. Fields that only describe it are absent if they are
+/// A recording in Twilio's list and metadata. NamedFields that only describe it are absent if they are
 /// unreadable.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct RecordingResource {

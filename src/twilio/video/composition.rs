@@ -10,8 +10,8 @@ use crate::{
         time::Timestamp,
     },
     twilio::{
-        fields::{Fields, of_resource},
-        media::FileContainer,
+        container::FileContainer,
+        fields::{NamedFields, of_resource},
         params::CallbackError,
         personal::PersonalText,
     },
@@ -29,7 +29,7 @@ pub struct CompositionEvent {
 }
 
 impl CompositionEvent {
-    pub(super) fn read(kind: &str, fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    pub(super) fn read(kind: &str, fields: &NamedFields<'_>) -> Result<Self, CallbackError> {
         let is_of_hook = kind.starts_with("hook-");
         let composition = match Composition::read(fields) {
             Ok(found) => Some(Composition {
@@ -74,7 +74,7 @@ pub struct Composition {
 }
 
 impl Composition {
-    fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    fn read(fields: &NamedFields<'_>) -> Result<Self, CallbackError> {
         let duration_s: Option<i64> = fields.parsed("Duration");
         Ok(Self {
             sid: fields.required(&["CompositionSid", "Sid"], "`CJ` and 32 hex digits")?,

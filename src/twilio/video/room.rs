@@ -8,7 +8,7 @@ use crate::{
         time::Timestamp,
     },
     twilio::{
-        fields::{Fields, of_resource},
+        fields::{NamedFields, of_resource},
         params::CallbackError,
         personal::PersonalText,
     },
@@ -55,7 +55,10 @@ pub struct RoomEvent {
 }
 
 impl RoomEvent {
-    pub(super) fn read(kind: RoomEventKind, fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    pub(super) fn read(
+        kind: RoomEventKind,
+        fields: &NamedFields<'_>,
+    ) -> Result<Self, CallbackError> {
         Ok(Self {
             kind,
             room: fields.required(&["RoomSid"], "`RM` and 32 hex digits")?,

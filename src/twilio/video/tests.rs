@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::twilio::{
-    media::FileContainer,
+    container::FileContainer,
     signed::post_form,
     vectors::{FormVector, arbitrary_json, changed, expanded, id},
 };

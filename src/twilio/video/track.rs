@@ -9,7 +9,7 @@ use crate::{
         time::Timestamp,
     },
     twilio::{
-        fields::{Fields, of_resource},
+        fields::{NamedFields, of_resource},
         params::CallbackError,
         personal::PersonalText,
     },
@@ -64,14 +64,14 @@ pub struct TrackRecording {
 
 impl TrackRecording {
     /// Reads a callback, whose event is the status.
-    pub(super) fn told(fields: &Fields<'_>, status: &str) -> Result<Self, CallbackError> {
+    pub(super) fn told(fields: &NamedFields<'_>, status: &str) -> Result<Self, CallbackError> {
         Ok(Self {
             status: status.to_owned(),
             ..Self::read(fields)?
         })
     }
 
-    fn read(fields: &Fields<'_>) -> Result<Self, CallbackError> {
+    fn read(fields: &NamedFields<'_>) -> Result<Self, CallbackError> {
         let kind = fields.word("Type");
         let container = fields
             .word("Container")
