@@ -365,11 +365,13 @@ fn sid_digits() -> String {
     hex::encode(bytes)
 }
 
-/// Returns the policy with messages among the kinds that are kept.
+/// Returns the policy with messages among the kinds that are kept, as a version of its own.
 fn keeping_messages(policy: &str) -> String {
-    policy.replacen(
-        "[collection]\n",
-        "[collection]\nkinds = [\"call\", \"message\"]\n",
-        1,
-    )
+    policy
+        .replacen("version = \"1\"", "version = \"demo\"", 1)
+        .replacen(
+            "[collection]\n",
+            "[collection]\nkinds = [\"call\", \"message\"]\n",
+            1,
+        )
 }
