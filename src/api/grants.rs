@@ -66,7 +66,7 @@ pub(crate) struct GrantBody {
     #[schema(format = "uri")]
     message_url: Option<String>,
     /// The files of the message, in their order.
-    #[schema(max_items = 256)]
+    #[schema(max_items = 256, value_type = Vec<FileUrl>)]
     file_urls: Vec<String>,
     /// The transcript, or the text of a message, as JSON. Null if the view does not include it, or there is none.
     #[schema(format = "uri")]
@@ -133,6 +133,12 @@ impl GrantBody {
         .chain(self.file_urls.iter().map(String::as_str))
     }
 }
+
+/// The address of a file.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = "uri", max_length = 2048)]
+#[expect(dead_code, reason = "it says in the description what the text is")]
+pub(super) struct FileUrl(String);
 
 /// A part of the audio.
 #[derive(Serialize, utoipa::ToSchema)]

@@ -141,7 +141,9 @@ impl utoipa::ToSchema for MessageForm {}
 
 impl utoipa::PartialSchema for MessageForm {
     fn schema() -> RefOr<Schema> {
-        let text = ObjectBuilder::new().schema_type(Type::String);
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .max_length(Some(1_048_576));
         let pair = ArrayBuilder::new()
             .items(text)
             .min_items(Some(2))
@@ -150,6 +152,7 @@ impl utoipa::PartialSchema for MessageForm {
             .description(Some("Pairs of a name and a value, in the order received."))
             .items(pair)
             .max_items(Some(1000))
+            .examples([serde_json::json!([["Body", "Is 5 pm ok?"]])])
             .into()
     }
 }

@@ -111,7 +111,7 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
     let recovery = parts.recovery.clone();
     let custody = Arc::clone(&parts.custody);
     let mut reader = RecoveryReader::of(&recovery, custody.as_ref());
-    let (source, file) = admitted(&parts, plan, claim, &mut reader).await?;
+    let (source, file) = Box::pin(admitted(&parts, plan, claim, &mut reader)).await?;
     // This one unit may take as long as reading the store: no other process uses this database yet.
     let empty = parts.db.clone();
     let unit = empty.first_unit("restore.restore", async |mut unit| {
@@ -150,7 +150,7 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
 /// As [`restore`].
 pub async fn check_restore(parts: &VaultParts, plan: &Plan, claim: Claim) -> Result<(), Error> {
     let mut reader = RecoveryReader::of(&parts.recovery, parts.custody.as_ref());
-    let (source, _) = admitted(parts, plan, claim, &mut reader).await?;
+    let (source, _) = Box::pin(admitted(parts, plan, claim, &mut reader)).await?;
     source
         .check_unmoved(&parts.recovery, parts.custody.as_ref())
         .await

@@ -37,11 +37,13 @@ async fn left(world: &World) -> (Vec<String>, usize) {
 
 async fn dies_and_is_told_again(kind: Kind, point: &str) {
     let world = World::on(kind).await;
-    let policy = SHIPPED_POLICY.replacen(
-        "[collection]\n",
-        "[collection]\nkinds = [\"call\", \"message\"]\n",
-        1,
-    );
+    let policy = SHIPPED_POLICY
+        .replacen("version = \"1\"", "version = \"messages\"", 1)
+        .replacen(
+            "[collection]\n",
+            "[collection]\nkinds = [\"call\", \"message\"]\n",
+            1,
+        );
     std::fs::write(world.path("privacy-policy.toml"), policy).unwrap();
     let picture = MessageFile::new("image/jpeg", &b"\xff\xd8a picture"[..]);
     let facts = MessageFacts {

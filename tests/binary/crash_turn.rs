@@ -444,6 +444,7 @@ async fn the_rebuilt_vault_knows(world: &World, life: &Life) {
             "elsewhere.toml",
             "snapshot",
             "restore",
+            "--take-over",
             "--dry-run",
             "--json",
         ])

@@ -74,7 +74,7 @@ fn the_folder_of_a_story_stays_where_one_was_named() {
     let status = run_in(&temporary.path().join("kept"), &["status", "--json"], &[]).json();
     assert_eq!(
         status["recordings"],
-        serde_json::json!([["sealed", 1], ["shredded", 3]]),
+        serde_json::json!([["sealed", 1], ["shredded", 4]]),
         "{status}"
     );
     let log = run_in(&temporary.path().join("kept"), &["audit", "list"], &[]).done();
@@ -134,7 +134,9 @@ async fn the_lines_of_a_story_that_stays_up_work() {
             .collect();
         assert_eq!(
             states,
-            ["sealed", "sealed", "shredded", "shredded", "shredded"],
+            [
+                "sealed", "sealed", "shredded", "shredded", "shredded", "shredded"
+            ],
             "{listed}"
         );
         assert!(

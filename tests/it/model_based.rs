@@ -307,10 +307,10 @@ impl Life {
         self.copy().await;
         let (app, ground) = self.vault.app_on_an_empty_database(self.database).await;
         let plan = vault::plan(&app.parts(), Default::default()).await.unwrap();
-        let restored = vault::restore(app.parts(), &plan, vault::Claim::TakeOver)
-            .await
-            .unwrap();
-        self.vault.process = self.vault.process_over(app).await;
+        // On the heap, each: together they would be too large for the stack of a test.
+        let restored = Box::pin(vault::restore(app.parts(), &plan, vault::Claim::TakeOver));
+        let restored = restored.await.unwrap();
+        self.vault.process = Box::pin(self.vault.process_over(app)).await;
         self.rebuilt = Some(ground);
         // Data that only the lost database had.
         let mut lost = Vec::new();

@@ -380,7 +380,18 @@ async fn pictures_are_sealed_with_their_message_and_die_with_it(database: Databa
     );
 }
 
+async fn a_whatsapp_user_without_a_number_can_revoke(database: Database) {
+    const USER: &str = "whatsapp:US.ABC123XYZ";
+    let vault = vault_on(database).await;
+    let theirs = vault.kept(USER, "mine").await;
+    let other = vault.kept("whatsapp:US.ABC123xyz", "not mine").await;
+    vault.revoked(json!({ "subject": USER })).await;
+    assert_eq!(vault.state(theirs).await, "shredded");
+    assert_eq!(vault.reads(other).await, "not mine");
+}
+
 on_both_databases!(
+    a_whatsapp_user_without_a_number_can_revoke,
     a_picture_that_was_not_fetched_yet_is_fetched_after_a_rebuilding,
     pictures_are_sealed_with_their_message_and_die_with_it,
     a_message_is_sealed_before_the_answer_and_read_for_a_purpose,

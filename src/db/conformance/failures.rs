@@ -306,8 +306,8 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
             "UPDATE recordings SET tier = 'Not A Tier'",
             "UPDATE work SET kind = 'revocation', subject = 'dance' WHERE subject = (SELECT MIN(subject) FROM work)",
             "INSERT INTO vault (id, created_at) VALUES ('vlt_', 0)",
-            "INSERT INTO artefacts (recording_id, leg, artefact, object_id, plain_len, sealed_len, sealed_sha256, segment, content_type)
-             SELECT recording_id, leg, 'audio', 'obj_', 0, 0, '', 65536, '' FROM key_entries",
+            "INSERT INTO artefacts (recording_id, leg, artefact, object_id, inline, plain_len, sealed_len, sealed_sha256, segment, content_type)
+             SELECT recording_id, leg, 'audio', 'obj_', '', 0, 0, '', 65536, '' FROM key_entries",
         ])
         .await;
     let mut tx = world.tx().await;

@@ -163,9 +163,12 @@ fn any_filter(rng: &mut StdRng) -> RecordingFilter {
         conference: may_be(rng, |rng| conference(rng.random_range(0..5))),
         thread: may_be(rng, |rng| thread(rng.random_range(0..5))),
         kind: may_be(rng, |rng| {
-            *[MediaKind::CallAudio, MediaKind::Message]
-                .choose(rng)
-                .unwrap()
+            let kinds = [
+                MediaKind::CallAudio,
+                MediaKind::CallAudio,
+                MediaKind::Message,
+            ];
+            *kinds.choose(rng).unwrap()
         }),
         recording_sid: may_be(rng, |rng| {
             let number: u32 = rng.random_range(0..COUNT);
@@ -285,7 +288,7 @@ async fn recordings_are_listed_by_any_filters_in_any_order_while_more_come_in(wo
         assert_eq!(old, expected, "seed {seed}: {filter:?}");
         found_some += usize::from(!expected.is_empty());
     }
-    assert!(found_some > 30, "the filters find something: {found_some}");
+    assert!(found_some > 20, "the filters find something: {found_some}");
     assert!(newcomers > COUNT, "some came in meanwhile");
 }
 

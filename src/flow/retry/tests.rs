@@ -72,7 +72,10 @@ fn what_was_promised_is_never_set_aside() {
         let buried = kind.may_be_buried();
         assert_eq!(
             buried,
-            matches!(kind, WorkKind::FetchMedia | WorkKind::FetchTranscript)
+            matches!(
+                kind,
+                WorkKind::FetchMedia | WorkKind::FetchFiles | WorkKind::FetchTranscript
+            )
         );
         let late = lease(kind, i64::MAX, 1_000_000_000);
         for setback in [

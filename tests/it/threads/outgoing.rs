@@ -147,7 +147,30 @@ async fn a_message_that_twilio_does_not_let_go_of_yet_is_tried_again(database: D
     assert_eq!(vault.member(id, "at_source").await["state"], "deleted");
 }
 
+async fn an_account_that_says_so_deletes_messages_at_twilio_once_they_are_sealed(
+    database: Database,
+) {
+    let vault = Recipe {
+        policy: keeping(&policy()),
+        account: "delete_source = \"after-sealing\"",
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
+    let facts = MessageFacts {
+        media: vec![picture(b"\xff\xd8here")],
+        ..MessageFacts::outbound(LINE, ANNA, TEXT)
+    };
+    let (sid, id) = vault.sent(facts).await;
+    assert!(vault.stand_in.remaining_message(&sid).entry);
+    vault.later().await;
+    assert!(!vault.stand_in.remaining_message(&sid).entry);
+    assert_eq!(vault.member(id, "at_source").await["state"], "deleted");
+    assert_eq!(vault.reads(id).await, TEXT);
+}
+
 on_both_databases!(
+    an_account_that_says_so_deletes_messages_at_twilio_once_they_are_sealed,
     what_the_line_wrote_is_fetched_and_stays_when_the_receiver_revokes,
     a_rule_for_a_number_holds_for_its_messages,
     a_status_without_a_sender_gets_its_thread_with_the_text,
