@@ -113,7 +113,7 @@ pub(super) async fn sweep(
     dry_run: bool,
     out: Out,
 ) -> Result<ExitCode, Failure> {
-    let (flow, _committer) = app.flow().await?;
+    let flow = app.flow_for(dry_run).await?;
     let age = Duration::from_secs(u64::from(hours) * 3600);
     if dry_run {
         let objects = flow.garbage.list(age).await?;

@@ -80,6 +80,10 @@ pub(super) async fn of_pool(pool: &PgPool, error: sqlx::Error) -> Error {
 
 /// Why a single connection is not made; `None` if it is.
 async fn reason(options: &PgConnectOptions) -> Option<sqlx::Error> {
+    /// One at a time: under load, each request that waited would open one more connection.
+    static ASKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+    let _one = ASKING.try_lock().ok()?;
     match tokio::time::timeout(PATIENCE, PgConnection::connect_with(options)).await {
         Ok(Ok(connection)) => {
             let _ = connection.close().await;

@@ -10,7 +10,7 @@ mod filter;
 mod outcomes;
 mod reach;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 pub(super) use self::outcomes::StoredOutcome;
 pub use self::{
@@ -116,6 +116,9 @@ table! {
 
 const COLUMNS: &str = StoredRevocation::COLUMNS;
 
+/// The most by which the clocks of two processes are taken to differ.
+const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(24 * 3600);
+
 /// Inserts a revocation and enqueues its work, due at `due_at`. The process that began the
 /// revocation continues it; others take the work only after that time. Returns the revocation as
 /// inserted: not before any naming of the person that committed before it, even if the clocks of
@@ -129,7 +132,9 @@ pub async fn insert(
     let mut revoked_at = revocation.revoked_at;
     if let Target::Subject(subject) = &revocation.target {
         parties::lock_subjects(tx, &BTreeSet::from([*subject])).await?;
-        revoked_at = revoked_at.max(parties::named_last(tx, *subject).await?);
+        let named = parties::named_last(tx, *subject).await?;
+        // A clock that was far ahead once must not date every later revocation into the future.
+        revoked_at = revoked_at.max(named.min(revoked_at.after(CLOCKS_DIFFER_BY)));
     }
     // A new revocation is always running.
     let inserted = Revocation {

@@ -124,6 +124,7 @@ impl Vault {
             if *whole > before || !vault.is_behind(entries_too).await? {
                 return Ok(written);
             }
+            self.compare_if_left_out().await?;
             vault.follow().await?;
             vault.check_rollback().await?;
             let number = vault.journaling.begun.fetch_add(1, Ordering::SeqCst) + 1;

@@ -21,7 +21,7 @@ mod away;
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
 };
 
 use futures_util::TryStreamExt as _;
@@ -65,6 +65,8 @@ pub(super) struct SeenPositions {
     unreadable: Mutex<BTreeSet<RecoveryName>>,
     /// Files whose headers name this vault.
     own_headers: Mutex<BTreeSet<RecoveryName>>,
+    /// Whether this process writes without having compared the database with the store.
+    is_uncompared: AtomicBool,
 }
 
 impl SeenPositions {

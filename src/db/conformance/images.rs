@@ -383,7 +383,7 @@ async fn rows_are_found_by_what_they_belong_to(world: &World) {
     for (table, subject, count) in [
         (Table::Recordings, one.as_str(), 1),
         (Table::KeyEntries, &one, 1),
-        (Table::Artefacts, &one, 1),
+        (Table::Artefacts, &one, 3),
         (Table::Tombstones, &one, 0),
         (Table::Tombstones, &two, 2),
         (Table::Receipts, &two, 1),

@@ -16,7 +16,7 @@ use crate::{
         twilio_access::TwilioAccess,
     },
     model::id::ObjectId,
-    store::Store,
+    store::{Store, UnrecordedSwept},
     vault::Vault,
 };
 
@@ -93,6 +93,33 @@ impl GarbageCollection {
         Ok(found)
     }
 
+    /// Aborts uploads that nobody recorded. A store that fails to list them costs nothing else: the
+    /// next sweep asks again.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the clock is not trusted.
+    pub(in crate::flow) async fn sweep_unrecorded(
+        &self,
+        age: Duration,
+    ) -> Result<UnrecordedSwept, Error> {
+        let now = self.clock.believed().await?.at();
+        let before = now.before(age.max(UNRECORDED_KEPT));
+        let mut all = UnrecordedSwept::default();
+        for store in [&self.store, self.vault.recovery_store()] {
+            match store.sweep_unrecorded(before).await {
+                Ok(swept) => {
+                    all.aborted += swept.aborted;
+                    all.refused |= swept.refused;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "unfinished uploads cannot be listed now");
+                    all.refused = true;
+                }
+            }
+        }
+        Ok(all)
+    }
+
     /// Makes work due that a wrong clock has postponed, and removes orphans older than `age`. The
     /// age must be much longer than a deposit takes from its last byte to its commit: a younger
     /// object may belong to a recording that is just being committed.
@@ -109,12 +136,7 @@ impl GarbageCollection {
         self.vault.check_alone().await?;
         let mut swept = Swept::default();
         for store in [&self.store, self.vault.recovery_store()] {
-            let recorded = store.sweep_uploads(now.before(age)).await?;
-            let unrecorded = store
-                .sweep_unrecorded(now.before(age.max(UNRECORDED_KEPT)))
-                .await?;
-            swept.uploads += recorded + unrecorded.aborted;
-            swept.uploads_hidden |= unrecorded.refused;
+            swept.uploads += store.sweep_uploads(now.before(age)).await?;
         }
         let mut objects = std::pin::pin!(self.store.list(now.before(age)));
         while let Some(listed) = objects.try_next().await? {

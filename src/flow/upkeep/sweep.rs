@@ -46,9 +46,14 @@ impl Sweeper {
     pub async fn sweep(&self, age: Duration) -> Result<Swept, Error> {
         let garbage = self.garbage.sweep(age).await?;
         let unconsented = self.quarantine.sweep().await?.shredded;
+        let retired = self.retention.sweep(false).await?.shredded;
+        // Last: nothing that must be deleted waits for a list that a store may not have.
+        let unrecorded = self.garbage.sweep_unrecorded(age).await?;
         Ok(Swept {
             unconsented,
-            retired: self.retention.sweep(false).await?.shredded,
+            retired,
+            uploads: garbage.uploads + unrecorded.aborted,
+            uploads_hidden: unrecorded.refused,
             ..garbage
         })
     }
@@ -71,7 +76,9 @@ impl Sweeper {
                     // Once: the rights of a store seldom change.
                     if uploads_hidden && !std::mem::replace(&mut is_told, true) {
                         tracing::warn!(
-                            "the store does not let its unfinished uploads be listed                              (s3:ListBucketMultipartUploads): one whose process died before it                              was recorded stays"
+                            "the store does not let its unfinished uploads be listed \
+                             (s3:ListBucketMultipartUploads): one whose process died before it \
+                             was recorded stays"
                         );
                     }
                 }

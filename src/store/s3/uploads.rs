@@ -13,6 +13,9 @@ use url::{Url, form_urlencoded};
 
 use crate::{model::time::Timestamp, store::error::Error};
 
+/// The number of uploads after which no further page is asked for.
+const MOST: usize = 10_000;
+
 /// The list of one bucket.
 pub(in crate::store) struct UploadListing {
     http: HttpClient,
@@ -91,7 +94,8 @@ impl UploadListing {
             let (uploads, next) =
                 read_page(&text).ok_or_else(|| unreadable("its list of uploads is unreadable"))?;
             found.extend(uploads);
-            let Some(next) = next else {
+            // The rest is listed by the next sweep.
+            let Some(next) = next.filter(|_| found.len() < MOST) else {
                 return Ok(Some(found));
             };
             // Pages are in order of keys; one that leads back would never end. The ids under one
@@ -141,7 +145,7 @@ impl UploadListing {
         match response.status().as_u16() {
             200 => {}
             // Refused, or a method, a request or a parameter that this server does not have.
-            400 | 401 | 403 | 405 | 501 => return Ok(None),
+            400 | 401 | 403 | 404 | 405 | 501 => return Ok(None),
             status => {
                 return Err(Error::Unavailable {
                     store,

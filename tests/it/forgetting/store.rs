@@ -1,8 +1,12 @@
 //! A store that has lost files or holds foreign ones: names alone decide nothing.
 
-use recvault::model::timeline::Timeline;
+use recvault::{
+    model::timeline::Timeline,
+    policy::{Permit, action},
+};
 
 use super::*;
+use crate::world::files_below;
 
 /// Stores bytes under a misleading name.
 fn plant(
@@ -189,6 +193,38 @@ async fn a_store_that_has_forgotten_takes_no_writer(database: Database) {
     vault.plays_in(&vault.process, &recorded).await;
 }
 
+/// It may shred, for that costs nothing; but it tells the store nothing about it.
+async fn an_old_copy_that_a_store_which_was_away_let_in_writes_nothing_to_it(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let recorded = vault.sealed().await;
+    vault.process.flow.recovery.journal().await.unwrap();
+    let (copy, copied) = vault.ground().copy(vault.folder()).await;
+    let gone = vault.sealed().await;
+    assert_eq!(vault.shred(gone.id).await.status, 200);
+
+    let mut app = app_over(&vault, copied).await;
+    let there = vault.folder().join("objects");
+    let away = vault.folder().join("objects.away");
+    fs::rename(&there, &away).unwrap();
+    let flow = app.flow_to_shred().await.unwrap();
+    fs::rename(&away, &there).unwrap();
+    let before = files_below(&there);
+    let permit = Permit::of_operator(action::Shred);
+    let reason = "subject-request".parse().unwrap();
+    for _ in 0..2 {
+        let refused = flow
+            .shredding
+            .shred(&permit, recorded.id, &reason)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("lacks later changes"), "{refused}");
+    }
+    assert_eq!(files_below(&there), before);
+    let key = "SELECT COUNT(*) FROM tombstones";
+    assert_eq!(copy.integer(key).await, Some(1), "it did destroy the key");
+}
+
 async fn two_vaults_in_one_store_sweep_nothing(database: Database) {
     let one = Recipe::on(database).by_hand().await;
     let two = Recipe::on(database).by_hand().await;
@@ -226,5 +262,6 @@ on_both_databases!(
     strange_names_decide_nothing,
     a_flood_of_names_is_bounded_work_and_lets_nothing_be_destroyed,
     a_store_that_has_forgotten_takes_no_writer,
+    an_old_copy_that_a_store_which_was_away_let_in_writes_nothing_to_it,
     two_vaults_in_one_store_sweep_nothing,
 );
