@@ -433,6 +433,10 @@ async fn two_begun(vault: &TestVault) -> (Vec<RecordingId>, reqwest::Response) {
 async fn an_archive_breaks_off_when_its_token_is_revoked() {
     let vault = Recipe::default().by_hand().await;
     let (_, mut archive) = two_begun(&vault).await;
+    until("the first is being read", || async {
+        vault.count("opening.started").await == 2
+    })
+    .await;
     let token = vault.minted("privacy-officer").row.id;
     flow::revoke_token(&vault.process.db, &vault.clock, token)
         .await

@@ -297,7 +297,7 @@ fn a_permit_reaches_only_the_principals_accounts() {
 }
 
 #[test]
-fn no_view_gives_media() {
+fn the_whole_as_received_alone_gives_files_and_the_form() {
     let part = View::Window { from_s: 0, to_s: 1 };
     for view in [
         View::Audio,
@@ -305,8 +305,16 @@ fn no_view_gives_media() {
         View::RedactedTranscript,
         part,
     ] {
-        for number in [0, 1, 255] {
-            assert!(!view.gives(Artefact::Media(number)), "{view:?}");
+        for artefact in [0, 1, 255]
+            .map(Artefact::Media)
+            .into_iter()
+            .chain([Artefact::Form])
+        {
+            assert_eq!(
+                view.gives(artefact),
+                view == View::Audio,
+                "{view:?} of {artefact:?}"
+            );
         }
     }
 }
