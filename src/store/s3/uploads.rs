@@ -4,6 +4,7 @@
 //! credentials, and the reading of its answer. It refuses to know whose an upload is. Nothing of an
 //! answer is repeated in an error.
 
+use futures_util::TryStreamExt as _;
 use object_store::{
     aws::{AwsAuthorizer, AwsCredentialProvider},
     client::{HttpClient, HttpError, HttpRequest, HttpRequestBody},
@@ -15,6 +16,10 @@ use crate::{model::time::Timestamp, store::error::Error};
 
 /// The number of uploads after which no further page is asked for.
 const MOST: usize = 10_000;
+
+/// The maximum length of an answer: a thousand uploads, each with a key of at most 1,024 bytes,
+/// percent-encoded.
+const PAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// The list of one bucket.
 pub(in crate::store) struct UploadListing {
@@ -153,7 +158,17 @@ impl UploadListing {
                 });
             }
         }
-        let body = response.into_body().bytes().await.map_err(http_fault)?;
+        let mut parts = response.into_body().bytes_stream();
+        let mut body = Vec::new();
+        while let Some(part) = parts.try_next().await.map_err(http_fault)? {
+            if body.len() + part.len() > PAGE_BYTES {
+                return Err(Error::Unavailable {
+                    store,
+                    reason: "its list of uploads is larger than a page can be".into(),
+                });
+            }
+            body.extend_from_slice(&part);
+        }
         Ok(Some(String::from_utf8_lossy(&body).into_owned()))
     }
 }

@@ -167,6 +167,14 @@ async fn a_list_without_an_end_is_a_fault() {
 }
 
 #[tokio::test]
+async fn a_list_that_never_ends_is_not_read_to_its_end() {
+    let endless = "x".repeat(8 * 1024 * 1024 + 1);
+    let (store, _script, _serving) = server_with(&[(200, &endless)]).await;
+    let fault = store.sweep_unrecorded(a_day_ago()).await.unwrap_err();
+    assert!(fault.to_string().contains("larger than a page"), "{fault}");
+}
+
+#[tokio::test]
 async fn a_list_that_is_refused_is_said_and_one_that_fails_is_a_fault() {
     for status in [403, 404, 501] {
         let (store, _script, _serving) = server_with(&[(status, "<Error/>")]).await;
