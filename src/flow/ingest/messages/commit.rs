@@ -76,19 +76,17 @@ impl MessageCommitter {
     }
 
     async fn commit_all(&self, batch: &[&ArrivingMessage]) -> Result<(), Error> {
-        let entered = match self.commit_unit(batch).await {
+        match self.commit_unit(batch).await {
             // One unit each: a shred is the last act of its unit.
             Err(Error::Vault(vault::Error::Gone)) if batch.len() > 1 => {
-                let mut entered = Vec::new();
                 for message in batch {
-                    entered.extend(self.commit_unit(&[*message]).await?);
+                    let entered = self.commit_unit(&[*message]).await?;
+                    self.check_again(&entered).await?;
                 }
-                entered
+                Ok(())
             }
-            entered => entered?,
-        };
-        crash::point("messages.after_commit");
-        self.check_again(&entered).await
+            entered => self.check_again(&entered?).await,
+        }
     }
 
     /// Handles what the unit that entered a message could not see: a revocation or a statement that
@@ -138,6 +136,7 @@ impl MessageCommitter {
             // Durable with the next piece of the journal, as the message itself.
             let _ = self.shredding.done(&gone, shreds).kept()?;
         }
+        crash::point("messages.after_commit");
         Ok(entered)
     }
 
