@@ -90,7 +90,7 @@ async fn travel(mut stream: TcpStream, way: Way, server: SocketAddr) {
 
 async fn a_turn_elsewhere_while_the_service_cannot_be_asked(way: Way) {
     let moto = Moto::start(&needs::required("RECVAULT_TEST_MOTO"));
-    let road = Road::to(&moto.url).await;
+    let road = Road::to(moto.url()).await;
     let world = World::by_kms(&moto.lines(&road.url).await).await;
     let service = world.serve().await;
     let client = &service.client;
@@ -102,7 +102,7 @@ async fn a_turn_elsewhere_while_the_service_cannot_be_asked(way: Way) {
     assert_eq!(client.hear(id).await, wav);
     assert_eq!(client.get("/readyz").await.unwrap().0, 200);
 
-    let direct = [("RECVAULT__CUSTODY__AWS_KMS__ENDPOINT", moto.url.as_str())];
+    let direct = [("RECVAULT__CUSTODY__AWS_KMS__ENDPOINT", moto.url())];
     run_in(world.folder.path(), &["epoch", "turn"], &direct).done();
     assert!(
         eventually(async || client.get("/readyz").await.unwrap().0 == 503).await,

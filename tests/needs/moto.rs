@@ -5,8 +5,6 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::needs;
-
 /// A running server; it is stopped on drop.
 pub(crate) struct MotoServer {
     process: Child,
@@ -14,9 +12,9 @@ pub(crate) struct MotoServer {
 }
 
 impl MotoServer {
-    /// Starts a server.
-    pub(crate) fn start() -> Self {
-        let mut command = Command::new(needs::required("RECVAULT_TEST_MOTO"));
+    /// Starts a server of this program.
+    pub(crate) fn start(program: &str) -> Self {
+        let mut command = Command::new(program);
         command
             .args(["-H", "127.0.0.1", "-p", "0"])
             .env("PYTHONUNBUFFERED", "1")
@@ -30,13 +28,6 @@ impl MotoServer {
         // The server writes a line for each request, and would block if nobody read it.
         std::thread::spawn(move || lines.for_each(drop));
         Self { process, url }
-    }
-
-    /// Stops the server before its time.
-    #[cfg(feature = "aws-kms")]
-    pub(crate) fn stop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -1,24 +1,28 @@
 //! A stand-in for AWS KMS: `moto_server`, on a port of its own, for the duration of a test.
 
 use super::{super::settings::AwsKmsSettings, KmsCustody};
-use crate::{moto::MotoServer, secret::SecretText};
+use crate::{moto::MotoServer, needs, secret::SecretText};
 
 /// A running server; it is stopped on drop.
 pub(super) struct Moto {
-    server: MotoServer,
+    server: Option<MotoServer>,
     pub(super) url: String,
 }
 
 impl Moto {
     /// Starts a server.
     pub(super) fn start() -> Self {
-        let server = MotoServer::start();
+        let server = MotoServer::start(&needs::required("RECVAULT_TEST_MOTO"));
         let url = server.url.clone();
-        Self { server, url }
+        Self {
+            server: Some(server),
+            url,
+        }
     }
 
+    /// Stops the server before its time.
     pub(super) fn stop(&mut self) {
-        self.server.stop();
+        self.server = None;
     }
 
     pub(super) fn settings(&self, key_id: &str) -> AwsKmsSettings {

@@ -14,6 +14,7 @@ use super::killed_while_writing;
 use crate::{
     model::time::{Clock, Timestamp},
     moto::MotoServer,
+    needs,
     secret::SecretText,
     store::{Kind, Name, Store, StoreSettings, UnrecordedSwept, conformance::id},
 };
@@ -52,7 +53,7 @@ async fn killed_before_recording(store: &Store, path: &Path) -> String {
 #[tokio::test]
 #[ignore = "needs moto, which plays S3: run `tests/run`"]
 async fn an_upload_that_nobody_recorded_is_aborted_and_no_other() {
-    let moto = MotoServer::start();
+    let moto = MotoServer::start(&needs::required("RECVAULT_TEST_MOTO"));
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let made = client.put(format!("{}/calls", moto.url)).send().await;
     assert!(made.unwrap().status().is_success());

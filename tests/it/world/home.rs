@@ -54,7 +54,7 @@ impl Home {
                 let server = Moto::start(&needs::given("RECVAULT_TEST_MOTO")?);
                 let lines = format!(
                     "[custody]\nkind = \"aws-kms\"\n{}",
-                    server.lines(&server.url).await
+                    server.lines(server.url()).await
                 );
                 Some(Furnished {
                     lines,

@@ -1,39 +1,28 @@
 //! A stand-in for AWS KMS.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Child, Command, Stdio},
-};
+#[path = "../../needs/moto.rs"]
+mod server;
 
-/// `moto_server`, on its own port; it ends on drop.
-pub(crate) struct Moto {
-    process: Child,
-    pub(crate) url: String,
-}
+use self::server::MotoServer;
+
+/// A running server; it is stopped on drop.
+pub(crate) struct Moto(MotoServer);
 
 impl Moto {
     pub(crate) fn start(program: &str) -> Self {
-        let mut command = Command::new(program);
-        command
-            .args(["-H", "127.0.0.1", "-p", "0"])
-            .env("PYTHONUNBUFFERED", "1")
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let url = lines
-            .find_map(|line| Some(line.unwrap().split_once("Running on ")?.1.trim().to_owned()))
-            .unwrap();
-        // It writes a line for each request, and would block if its output were not read.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, url }
+        Self(MotoServer::start(program))
+    }
+
+    /// The address of the server itself.
+    pub(crate) fn url(&self) -> &str {
+        &self.0.url
     }
 
     /// Creates a KMS key and returns its ARN.
     async fn make_key(&self) -> String {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = client
-            .post(&self.url)
+            .post(self.url())
             .header("content-type", "application/x-amz-json-1.1")
             .body("{}");
         let credential = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20200101/eu-west-1/kms/aws4_request, SignedHeaders=host, Signature=0";
@@ -54,12 +43,5 @@ impl Moto {
              secret_access_key = \"secret\"\n",
             self.make_key().await
         )
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
