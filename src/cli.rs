@@ -31,6 +31,7 @@ mod policy;
 mod principal;
 mod receipt;
 mod recordings;
+mod residue;
 mod retention;
 mod revoke;
 mod serve;

@@ -103,7 +103,7 @@ pub use reconcile::{
 pub use request_tasks::{Panicked, RequestTasks};
 pub use status::{
     Monitoring, Status,
-    dead_work::{DeadWork, SourceStatus},
+    dead_work::{DeadWork, NotDeletableYet, SourceStatus},
     health::Health,
 };
 pub use streams::{Ended, Streams};

@@ -180,6 +180,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Shredded recordings that were stopped at the source during the call.",
     ),
     (
+        "recvault_source_not_deletable_total",
+        "Deletions that Twilio refused because the resource was not complete yet.",
+    ),
+    (
         "recvault_source_stuck_total",
         "Deletions at the source that need an operator, or failed many times.",
     ),

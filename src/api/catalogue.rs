@@ -18,6 +18,7 @@ use crate::{
         media::MediaKind,
         name::{Label, LegName, Tier},
         recording::{Recording, RecordingState as Life},
+        residue::{Residue, residue_of},
         sid::{AccountSid, CallSid, ConferenceSid, SourceSid},
         source::{CopyKind, CopyState, SourceCopy, SourceState},
         subject::{Conversation, ThreadId},
@@ -94,12 +95,15 @@ pub(crate) struct DetailsBody {
 /// The copies that the source (Twilio) holds of a recording.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct SourceBody {
-    /// `kept`: no deletion is planned. `pending`: deletion is due. `deleted`: all copies that were
+    /// `kept`: no deletion is planned. `pending`: deletion is due. `not-deletable-yet`: deletion is
+    /// due, and Twilio refuses it until a copy is complete there. `deleted`: all copies that were
     /// found are deleted, and the source confirms it. `left`: deleted, except for copies that the
     /// vault cannot delete.
     state: SourceState,
     /// Every copy that was found at the deletion.
     copies: Vec<CopyBody>,
+    /// What stays at Twilio after the confirmed deletions: logs, backups, metadata, bulk exports.
+    residue: Vec<Residue>,
 }
 
 /// A copy at the source.
@@ -109,13 +113,19 @@ pub(super) struct CopyBody {
     /// The source's id; for an object, the SHA-256 of its address.
     #[schema(max_length = 64, examples("RE0123456789abcdef0123456789abcdef"))]
     sid: String,
-    /// `there`, `deleted` (the source accepted the deletion), `confirmed` (the source reports the
+    /// `there`, `not-deletable-yet` (the source refuses until it is complete), `deleted` (the source accepted the deletion), `confirmed` (the source reports the
     /// copy as deleted) or `left`.
     state: CopyState,
     deleted_at: Option<Timestamp>,
     confirmed_at: Option<Timestamp>,
     /// When the source's metadata of the copy expires; null if the source publishes no period.
     left_until: Option<Timestamp>,
+    /// When the source first refused the deletion because the copy was not complete.
+    refused_at: Option<Timestamp>,
+    /// When such a refusal becomes a fault, 15 days later; null unless the source still refuses.
+    deletable_until: Option<Timestamp>,
+    /// When the source removed the text, because it refused the deletion.
+    redacted_at: Option<Timestamp>,
 }
 
 /// A sealed object.
@@ -207,8 +217,12 @@ impl From<RecordingDetails> for DetailsBody {
 
 impl From<SourceStanding> for SourceBody {
     fn from(source: SourceStanding) -> Self {
+        let residue = residue_of(&source.copies);
         let copy = |copy: SourceCopy| CopyBody {
             kind: copy.kind,
+            deletable_until: copy.deletable_until(),
+            refused_at: copy.refused_at,
+            redacted_at: copy.redacted_at,
             sid: copy.sid,
             state: copy.state,
             deleted_at: copy.deleted_at,
@@ -218,6 +232,7 @@ impl From<SourceStanding> for SourceBody {
         Self {
             state: source.state,
             copies: source.copies.into_iter().map(copy).collect(),
+            residue,
         }
     }
 }

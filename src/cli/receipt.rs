@@ -15,6 +15,7 @@ use clap::Subcommand;
 use super::{
     failure::{CommandRefusal, Failure, FailureCode, or_missing, or_no_recording},
     out::Out,
+    residue,
 };
 use crate::{
     app::{App, NewStores},
@@ -153,11 +154,12 @@ async fn verify(
     let facts = serde_json::json!({
         "verified": true, "receipt_id": id, "recording_id": recording, "vault": receipt.vault(), "state": state,
         "reason": receipt.reason(), "tombstoned_at": receipt.tombstoned_at(), "copies": receipt.copies(),
+        "residue": receipt.residue(),
         "older_backups": receipt.older_backups(), "source": receipt.source().map(evidence::Removal::source_text),
     });
     let source = receipt
         .source()
-        .map(|source| source.source_text() + "\n")
+        .map(|source| source.source_text() + "\n" + &residue::text(receipt.residue()))
         .unwrap_or_default();
     out.facts(&facts, || {
         format!(

@@ -86,6 +86,10 @@ pub(super) async fn status(mut app: App, out: Out) -> Result<ExitCode, Failure> 
             let attempts = counted(stuck.attempts, "attempt", "attempts");
             text += &format!("  deletion fails: {} after {attempts}: {why}\n", stuck.subject);
         }
+        for early in &status.source.not_deletable_yet {
+            let until = early.until.map(|at| format!("; an alarm is raised on {at}")).unwrap_or_default();
+            text += &format!("  not deletable yet: {} {} of {}{until}\n", early.kind, early.sid, early.recording);
+        }
         text += "work\n";
         for work in &status.work {
             let oldest = Timestamp::from_millis(work.oldest_at);

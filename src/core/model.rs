@@ -23,6 +23,7 @@ pub mod numerals;
 pub mod origin;
 pub mod reconciled;
 pub mod recording;
+pub mod residue;
 pub mod revocation;
 pub(crate) mod schema;
 pub mod sid;

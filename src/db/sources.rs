@@ -34,6 +34,8 @@ table! {
         deleted_at: Option<Timestamp> = "deleted_at",
         confirmed_at: Option<Timestamp> = "confirmed_at",
         left_until: Option<Timestamp> = "left_until",
+        refused_at: Option<Timestamp> = "refused_at",
+        redacted_at: Option<Timestamp> = "redacted_at",
     }
 }
 
@@ -48,7 +50,7 @@ pub async fn of(tx: &mut Tx, id: RecordingId) -> Result<Vec<SourceCopy>, Error> 
 }
 
 /// Inserts copies or updates known ones. A confirmed copy is not changed, and a deleted copy does
-/// not become present again.
+/// not become present or undeletable again.
 pub async fn enter(tx: &mut Tx, id: RecordingId, copies: &[SourceCopy]) -> Result<(), Error> {
     const SQL: &str = formatcp!(
         "/* sources.enter */ {}
@@ -56,8 +58,12 @@ pub async fn enter(tx: &mut Tx, id: RecordingId, copies: &[SourceCopy]) -> Resul
           state = excluded.state,
           deleted_at = COALESCE(sources.deleted_at, excluded.deleted_at),
           confirmed_at = COALESCE(sources.confirmed_at, excluded.confirmed_at),
-          left_until = COALESCE(excluded.left_until, sources.left_until)
-        WHERE sources.state <> 'confirmed' AND excluded.state <> 'there'",
+          left_until = COALESCE(excluded.left_until, sources.left_until),
+          refused_at = COALESCE(sources.refused_at, excluded.refused_at),
+          redacted_at = COALESCE(sources.redacted_at, excluded.redacted_at)
+        WHERE sources.state <> 'confirmed'
+          AND (excluded.state <> 'there' OR sources.state = 'there' AND excluded.redacted_at IS NOT NULL)
+          AND (excluded.state <> 'not-deletable-yet' OR sources.state IN ('there', 'not-deletable-yet'))",
         StoredCopy::INSERT
     );
     for copy in copies {
@@ -117,6 +123,22 @@ pub async fn awaits(
     Ok(tx.fetch_int(SQL, &args).await? > 0)
 }
 
+/// Returns copies that the source does not delete yet, with their recordings: those refused longest
+/// first.
+pub async fn not_deletable_yet(
+    tx: &mut Tx,
+    limit: i64,
+) -> Result<Vec<(RecordingId, SourceCopy)>, Error> {
+    const SQL: &str = formatcp!(
+        "/* sources.not_deletable_yet */ SELECT {} FROM sources WHERE state = 'not-deletable-yet'
+        ORDER BY refused_at, recording_id, kind, sid LIMIT $1",
+        StoredCopy::COLUMNS
+    );
+    let rows: Vec<StoredCopy> = tx.fetch_rows(SQL, &[Arg::Int(limit)]).await?;
+    let copies = rows.into_iter();
+    Ok(copies.map(|row| (row.recording, row.into())).collect())
+}
+
 impl StoredCopy {
     fn of_recording(recording: RecordingId, copy: &SourceCopy) -> Self {
         Self {
@@ -128,6 +150,8 @@ impl StoredCopy {
             deleted_at: copy.deleted_at,
             confirmed_at: copy.confirmed_at,
             left_until: copy.left_until,
+            refused_at: copy.refused_at,
+            redacted_at: copy.redacted_at,
         }
     }
 }
@@ -142,6 +166,8 @@ impl From<StoredCopy> for SourceCopy {
             deleted_at: row.deleted_at,
             confirmed_at: row.confirmed_at,
             left_until: row.left_until,
+            refused_at: row.refused_at,
+            redacted_at: row.redacted_at,
         }
     }
 }

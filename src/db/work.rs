@@ -217,19 +217,27 @@ pub async fn cancel<K: Display + Sync>(
 }
 
 /// Returns deletions at the source that keep failing: with at least `attempts` attempts, or a
-/// reason that begins with `reason`. Oldest first.
+/// reason that begins with `reason`; not those whose reason begins with `patience`, whatever their
+/// attempts. Oldest first.
 pub async fn stuck_deletions(
     tx: &mut Tx,
     attempts: i64,
     reason: &str,
+    patience: &str,
     limit: i64,
 ) -> Result<Vec<DeadWorkItem>, Error> {
     const SQL: &str = formatcp!(
         "/* work.stuck_deletions */ SELECT {COLUMNS}, recording_id AS recording FROM work
         WHERE kind = 'delete-at-source' AND last_error IS NOT NULL AND (attempts >= $1 OR SUBSTR(last_error, 1, LENGTH($2)) = $2)
-        ORDER BY enqueued_at LIMIT $3"
+          AND SUBSTR(last_error, 1, LENGTH($3)) <> $3
+        ORDER BY enqueued_at LIMIT $4"
     );
-    let args = [Arg::Int(attempts), Arg::Text(reason), Arg::Int(limit)];
+    let args = [
+        Arg::Int(attempts),
+        Arg::Text(reason),
+        Arg::Text(patience),
+        Arg::Int(limit),
+    ];
     tx.fetch_all(SQL, &args)
         .await?
         .iter()

@@ -155,11 +155,12 @@ impl WorkQueue {
         setback: &Setback,
     ) -> (RetryDecision, String) {
         let decision = self.judged(lease, setback).await;
-        let why = setback.reason(decision);
+        let now = self.clock.now();
+        let why = setback.reason(decision, now);
         let kind = lease.kind.as_str();
         let subject = lease.subject.to_string();
         let attempt = lease.attempts;
-        if retry::is_usual(lease.kind, setback) {
+        if retry::is_usual(lease.kind, setback, now) {
             tracing::info!(
                 kind,
                 subject,

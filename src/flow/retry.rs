@@ -4,7 +4,7 @@
 //! reports it as a [`Setback`]; the reaction is a [`RetryDecision`], made here. Refuses to know
 //! what the work is about.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, ops::RangeInclusive, time::Duration};
 
 use rand::RngExt as _;
 
@@ -14,13 +14,22 @@ use crate::{
         self,
         work::{Lease, WorkKind},
     },
-    model::{numerals, time::Timestamp},
+    model::{numerals, source::DELETABLE_WITHIN, time::Timestamp},
     twilio::RestError,
     vault,
 };
 
 /// The prefix of the reason of work that waits for an operator; `status` finds such work by it.
 pub(super) const STUCK: &str = "stuck: ";
+
+/// The prefix of the reason of a deletion that the source does not perform yet. It is no failure,
+/// however many attempts it takes.
+pub(super) const NOT_DELETABLE_YET: &str = "not deletable yet: ";
+
+/// The bounds of the pause before a deletion that was refused as too early is tried again. In
+/// between, the pause is as long as the wait so far.
+const EARLY_PAUSES: RangeInclusive<Duration> =
+    Duration::from_secs(120)..=Duration::from_secs(6 * 3600);
 
 /// The reaction to a setback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +68,12 @@ pub(super) enum Setback {
     Passing(String),
     /// Taken as temporary for a limited time.
     Doubtful(Doubt),
+    /// The source does not delete a copy yet. Retried forever; after [`DELETABLE_WITHIN`] an operator
+    /// must act.
+    NotDeletableYet {
+        /// When it first said so.
+        since: Timestamp,
+    },
     /// An operator must act; retried forever nevertheless.
     Stuck(String),
     /// An operator must act.
@@ -118,30 +133,46 @@ impl Setback {
     }
 
     /// Returns the reason.
-    pub(super) fn why(&self) -> &str {
+    pub(super) fn why(&self, now: Timestamp) -> Cow<'_, str> {
         match self {
             Self::Lost(why)
             | Self::Until(_, why)
             | Self::Pause(_, why)
             | Self::Passing(why)
             | Self::Stuck(why)
-            | Self::Hopeless(why) => why,
-            Self::Doubtful(doubt) => &doubt.why,
+            | Self::Hopeless(why) => why.into(),
+            Self::Doubtful(doubt) => doubt.why.as_str().into(),
+            Self::NotDeletableYet { since } if self.is_overdue(now) => format!(
+                "Twilio has refused the deletion since {since} because the resource is not \
+                 complete (error 20009), longer than it ever should"
+            )
+            .into(),
+            Self::NotDeletableYet { since } => format!(
+                "Twilio refuses the deletion since {since} because the resource is not complete \
+                 (error 20009); an alarm is raised on {}",
+                since.after(DELETABLE_WITHIN)
+            )
+            .into(),
         }
     }
 
+    /// Returns whether the source refuses a deletion for longer than it ever should.
+    pub(super) fn is_overdue(&self, now: Timestamp) -> bool {
+        matches!(self, Self::NotDeletableYet { since } if now >= since.after(DELETABLE_WITHIN))
+    }
+
     /// Returns the reason for the row.
-    pub(super) fn reason(&self, decision: RetryDecision) -> String {
+    pub(super) fn reason(&self, decision: RetryDecision, now: Timestamp) -> String {
+        let why = self.why(now);
         match self {
-            Self::Stuck(why) => format!("{STUCK}{why}"),
-            Self::Doubtful(doubt) if doubt.names_wait && decision == RetryDecision::Bury => {
-                format!(
-                    "{}; given up after {} h",
-                    doubt.why,
-                    doubt.most.as_secs() / 3600
-                )
+            Self::NotDeletableYet { .. } if !self.is_overdue(now) => {
+                format!("{NOT_DELETABLE_YET}{why}")
             }
-            _ => self.why().to_owned(),
+            Self::Stuck(_) | Self::NotDeletableYet { .. } => format!("{STUCK}{why}"),
+            Self::Doubtful(doubt) if doubt.names_wait && decision == RetryDecision::Bury => {
+                format!("{why}; given up after {} h", doubt.most.as_secs() / 3600)
+            }
+            _ => why.into_owned(),
         }
     }
 }
@@ -168,6 +199,10 @@ pub(super) fn decide<K>(
             .max(Duration::from_secs(1)),
         Setback::Passing(_) => usual(lease.attempts),
         Setback::Stuck(_) => jittered(longest),
+        Setback::NotDeletableYet { since } => {
+            let (shortest, longest) = EARLY_PAUSES.into_inner();
+            jittered(now.since(*since).clamp(shortest, longest))
+        }
         Setback::Doubtful(doubt) => {
             let waited = now.since(lease.enqueued_at);
             let is_used_up = waited >= doubt.most && lease.attempts >= doubt.attempts;
@@ -213,9 +248,11 @@ pub(super) fn without_clock<K>(settings: &WorkSettings, lease: &Lease<K>) -> Ret
 }
 
 /// Returns whether a setback is usual for this kind of work and is not logged as a warning.
-pub(super) fn is_usual(kind: WorkKind, setback: &Setback) -> bool {
+pub(super) fn is_usual(kind: WorkKind, setback: &Setback, now: Timestamp) -> bool {
+    let is_early = matches!(setback, Setback::NotDeletableYet { .. });
     matches!(kind, WorkKind::FetchTranscript | WorkKind::PollTranscripts)
         || matches!(setback, Setback::Until(..))
+        || is_early && !setback.is_overdue(now)
 }
 
 #[cfg(test)]

@@ -201,11 +201,6 @@ impl TwilioClient {
             .map(drop)
     }
 
-    /// Sends a DELETE. `Ok` for every success status; Twilio answers 204.
-    pub(super) async fn delete(&self, account: &Account, url: ApiUrl) -> Result<(), RestError> {
-        self.ask(account, Method::DELETE, url, None).await.map(drop)
-    }
-
     async fn ask(
         &self,
         account: &Account,

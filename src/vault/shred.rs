@@ -28,6 +28,7 @@ use crate::{
         crash,
         id::{ReceiptId, RecordingId, RevocationId},
         recording::{Recording, RecordingState},
+        residue::Residue,
         time::Timestamp,
     },
     policy::{Permit, action},
@@ -273,7 +274,7 @@ impl Vault {
         let now = self.0.clock.now();
         recordings::remove_artefacts(unit, id).await?;
         let ciphertext = HeldCopy::Ciphertext(Removal::Removed(now));
-        self.update_receipt(unit, receipt, ciphertext).await?;
+        self.update_receipt(unit, receipt, ciphertext, &[]).await?;
         unit.to_journal(OutboxKind::Recording, &[id], now);
         unit.audit(NewEntry::shred_bytes_removed(now, id, receipt));
         crash::point("remove.before_done");
@@ -281,7 +282,8 @@ impl Vault {
     }
 
     /// Signs a receipt again after the state of one of its copies changed; the other copies keep
-    /// their state. A source copy that was stated as removed stays so.
+    /// their state. A source copy that was stated as removed stays so. `residue` is what stays at the
+    /// source once its copies are removed.
     ///
     /// # Errors
     /// [`Error::Gone`] if there is no such receipt; [`Error::BrokenReceipt`]; the database's.
@@ -290,6 +292,7 @@ impl Vault {
         unit: &mut Unit,
         receipt: ReceiptId,
         copy: HeldCopy,
+        residue: &[Residue],
     ) -> Result<(), Error> {
         let vault = &*self.0;
         let now = vault.clock.now();
@@ -304,7 +307,10 @@ impl Vault {
                 return Ok(());
             }
         }
-        let settled = before.settled(copy, now);
+        let mut settled = before.settled(copy, now);
+        if matches!(copy, HeldCopy::Source(Removal::Removed(_))) {
+            settled = settled.leaving(residue.to_vec());
+        }
         let signer = vault.signer(unit).await?;
         let next = NextReceipt {
             id: receipt,

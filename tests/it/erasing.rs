@@ -3,6 +3,7 @@
 
 mod after_sealing;
 mod believing;
+mod early;
 mod failing;
 mod running;
 mod shared_calls;
@@ -98,7 +99,7 @@ async fn a_shred_deletes_everything_at_twilio_and_the_receipt_closes(database: D
     words_of(&vault, &other);
     assert_eq!(
         source(&vault, &recorded).await,
-        json!({ "state": "kept", "copies": [] })
+        json!({ "state": "kept", "copies": [], "residue": [] })
     );
 
     let shredded = vault.shred(recorded.id).await;

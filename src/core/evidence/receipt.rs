@@ -2,7 +2,7 @@
 //!
 //! Owns the claims of a receipt and every check of them. Refuses to claim more than was done:
 //! pending deletions are listed as pending, and copies that a shred does not reach are named in the
-//! receipt itself. INVARIANT: the state follows from the listed copies, so that a receipt cannot be
+//! receipt itself, as are traces of deleted copies that stay at the source. INVARIANT: the state follows from the listed copies, so that a receipt cannot be
 //! closed while a copy is left; it contains no phone number, name or free text.
 //!
 //! A receipt is signed again under the same id when its copies change; the newer `iat` counts.
@@ -22,6 +22,7 @@ use crate::model::{
     id::{ReceiptId, RecordingId, VaultId},
     media::SourceRef,
     recording::Recording,
+    residue::Residue,
     time::Timestamp,
     timeline::{LogPoint, Timeline},
     word::{UnknownWord, unknown},
@@ -132,6 +133,7 @@ pub struct Receipt {
     policy_digest: String,
     audit: LogPoint,
     copies: Vec<HeldCopy>,
+    residue: Vec<Residue>,
     unrecoverable: Option<(Timestamp, u64)>,
     issued_at: Timestamp,
 }
@@ -148,6 +150,10 @@ pub enum Error {
     /// The stated state is not the one that follows from the copies.
     #[error("`state` contradicts `copies`")]
     State,
+    /// It states what stays at the source before the source's copies are removed, or states it
+    /// twice.
+    #[error("`residue` contradicts `copies`")]
+    Residue,
     /// The statement about older backups does not follow from the rest.
     #[error("`older_backups`, `unrecoverable_since` and `epoch` contradict each other")]
     OlderBackups,
@@ -171,6 +177,7 @@ impl Receipt {
             policy_digest: recording.policy_digest.clone(),
             audit: shred.audit,
             copies,
+            residue: Vec::new(),
             unrecoverable: None,
             issued_at: whole_seconds(issued_at),
         }
@@ -188,6 +195,12 @@ impl Receipt {
             issued_at: whole_seconds(issued_at),
             ..self
         }
+    }
+
+    /// Returns the receipt with what stays at the source after the removal of its copies.
+    #[must_use]
+    pub fn leaving(self, residue: Vec<Residue>) -> Self {
+        Self { residue, ..self }
     }
 
     /// Returns the receipt after the turn to `epoch` destroyed the root that older copies of the
@@ -216,6 +229,7 @@ impl Receipt {
             audit_seq: self.audit.seq,
             state: self.state(),
             copies: self.copies.clone(),
+            residue: self.residue.clone(),
             older_backups: self.older_backups(),
             unrecoverable_since: self.unrecoverable.map(|(since, _)| since),
             epoch: self.unrecoverable.map(|(_, epoch)| epoch),
@@ -247,11 +261,15 @@ impl Receipt {
                 seq: claims.audit_seq,
             },
             copies: claims.copies,
+            residue: claims.residue,
             unrecoverable: claims.unrecoverable_since.zip(claims.epoch),
             issued_at: issued_at.ok_or_else(|| Error::Claims("`iat` is out of range".into()))?,
         };
         if claims.state != receipt.state() {
             return Err(Error::State);
+        }
+        if !receipt.has_possible_residue() {
+            return Err(Error::Residue);
         }
         let is_whole = claims.unrecoverable_since.is_some() == claims.epoch.is_some();
         if !is_whole
@@ -276,7 +294,7 @@ impl Receipt {
             matches!(
                 copy,
                 HeldCopy::Ciphertext(Removal::Pending | Removal::Unknown)
-                    | HeldCopy::Source(Removal::Pending)
+                    | HeldCopy::Source(Removal::Pending | Removal::NotDeletableYet { .. })
             )
         };
         match (self.older_backups(), self.copies.iter().any(left)) {
@@ -285,6 +303,20 @@ impl Receipt {
             (OlderBackups::NoKey, true) => ReceiptState::Tombstoned,
             (_, false) => ReceiptState::Closed,
         }
+    }
+
+    /// Returns whether traces are stated for removed copies only, each once.
+    fn has_possible_residue(&self) -> bool {
+        let is_removed = matches!(self.source(), Some(Removal::Removed(_)));
+        let mut names: Vec<_> = self
+            .residue
+            .iter()
+            .map(|left| (left.copy, left.what))
+            .collect();
+        let stated = names.len();
+        names.sort_unstable();
+        names.dedup();
+        self.residue.is_empty() || is_removed && names.len() == stated
     }
 
     /// The vault that shredded.
@@ -339,6 +371,12 @@ impl Receipt {
             HeldCopy::Source(removal) => Some(*removal),
             _ => None,
         })
+    }
+
+    /// What stays at the source after the removal of its copies. Empty before that, and in receipts
+    /// of earlier versions, which do not state it.
+    pub fn residue(&self) -> &[Residue] {
+        &self.residue
     }
 
     /// Returns the effect of the shred on older copies of the key store.
@@ -410,6 +448,8 @@ struct Claims {
     audit_seq: i64,
     state: ReceiptState,
     copies: Vec<HeldCopy>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    residue: Vec<Residue>,
     older_backups: OlderBackups,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unrecoverable_since: Option<Timestamp>,

@@ -2,10 +2,16 @@
 //!
 //! Owns the names of these copies and their states. Refuses to know how they are deleted.
 
+use std::time::Duration;
+
 use super::{
     time::Timestamp,
     word::{UnknownWord, unknown},
 };
+
+/// The longest time for which the source may refuse a deletion because the resource is not complete:
+/// 14 days, by its own statement (<https://www.twilio.com/docs/api/errors/20009>), and a day more.
+pub const DELETABLE_WITHIN: Duration = Duration::from_secs(15 * 24 * 3600);
 
 /// The kind of a copy at the source.
 #[derive(
@@ -22,6 +28,7 @@ use super::{
     strum::IntoStaticStr,
     strum::VariantArray,
     serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
     utoipa::ToSchema,
 )]
 #[strum(serialize_all = "kebab-case")]
@@ -59,12 +66,14 @@ pub enum CopyKind {
     serde_with::SerializeDisplay,
     utoipa::ToSchema,
 )]
-#[strum(serialize_all = "lowercase")]
+#[strum(serialize_all = "kebab-case")]
 #[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
-#[schema(rename_all = "lowercase")]
+#[schema(rename_all = "kebab-case")]
 pub enum CopyState {
     /// It was seen there.
     There,
+    /// The source does not delete it yet, because it is not complete.
+    NotDeletableYet,
     /// The source took its deletion.
     Deleted,
     /// The source says that it is deleted, or knows of no such thing. Final: an id is never given
@@ -95,6 +104,10 @@ pub struct SourceCopy {
     pub confirmed_at: Option<Timestamp>,
     /// Until when the source keeps its metadata, as far as that is published.
     pub left_until: Option<Timestamp>,
+    /// When the source first answered that it cannot be deleted yet.
+    pub refused_at: Option<Timestamp>,
+    /// When the source removed its text, because it refused the deletion.
+    pub redacted_at: Option<Timestamp>,
 }
 
 impl SourceCopy {
@@ -108,7 +121,17 @@ impl SourceCopy {
             deleted_at: None,
             confirmed_at: None,
             left_until: None,
+            refused_at: None,
+            redacted_at: None,
         }
+    }
+
+    /// Returns until when the source may refuse the deletion; `None` unless it does.
+    pub fn deletable_until(&self) -> Option<Timestamp> {
+        let refuses = self.state == CopyState::NotDeletableYet;
+        self.refused_at
+            .filter(|_| refuses)
+            .map(|since| since.after(DELETABLE_WITHIN))
     }
 
     /// Returns whether its deletion is confirmed or impossible.
@@ -130,13 +153,15 @@ impl SourceCopy {
     serde_with::SerializeDisplay,
     utoipa::ToSchema,
 )]
-#[strum(serialize_all = "lowercase")]
-#[schema(rename_all = "lowercase")]
+#[strum(serialize_all = "kebab-case")]
+#[schema(rename_all = "kebab-case")]
 pub enum SourceState {
     /// Nothing of it is deleted, or is to be.
     Kept,
     /// Its deletion waits, or is tried.
     Pending,
+    /// The same, and the source does not delete a copy yet.
+    NotDeletableYet,
     /// Everything that was found there is deleted, and the source says so.
     Deleted,
     /// Everything but what the vault cannot delete.
@@ -146,7 +171,9 @@ pub enum SourceState {
 impl SourceState {
     /// Returns the state that follows from the copies, and from whether a deletion is pending.
     pub fn of(copies: &[SourceCopy], is_pending: bool) -> Self {
+        let refuses = |copy: &SourceCopy| copy.state == CopyState::NotDeletableYet;
         match copies {
+            copies if is_pending && copies.iter().any(refuses) => Self::NotDeletableYet,
             _ if is_pending => Self::Pending,
             [] => Self::Kept,
             copies if copies.iter().any(|copy| !copy.is_settled()) => Self::Kept,
@@ -170,7 +197,7 @@ mod tests {
         crate::samples::words_are::<CopyKind>(
             "recording transcription add-on transcript object message file",
         );
-        crate::samples::words_are::<CopyState>("there deleted confirmed left");
+        crate::samples::words_are::<CopyState>("there not-deletable-yet deleted confirmed left");
         crate::samples::json_has_the_words::<CopyKind>();
         crate::samples::json_has_the_words::<CopyState>();
         crate::samples::json_has_the_words::<SourceState>();
@@ -186,6 +213,12 @@ mod tests {
             (vec![], false, SourceState::Kept),
             (vec![], true, SourceState::Pending),
             (vec![CopyState::Confirmed], true, SourceState::Pending),
+            (
+                vec![CopyState::Confirmed, CopyState::NotDeletableYet],
+                true,
+                SourceState::NotDeletableYet,
+            ),
+            (vec![CopyState::NotDeletableYet], false, SourceState::Kept),
             (
                 vec![CopyState::Confirmed, CopyState::Confirmed],
                 false,

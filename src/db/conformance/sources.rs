@@ -18,6 +18,7 @@ use crate::{
 
 every_database!(
     what_is_known_of_a_copy_only_grows,
+    copies_that_are_not_deletable_yet_are_found_the_longest_refused_first,
     transcripts_that_were_told_of_are_copies_too,
     a_transcript_that_is_due_is_awaited_by_its_recording,
     work_at_the_source_is_leased_apart,
@@ -116,6 +117,52 @@ async fn what_is_known_of_a_copy_only_grows(world: &World) {
             .is_err(),
         "there are no copies of what does not exist"
     );
+}
+
+async fn copies_that_are_not_deletable_yet_are_found_the_longest_refused_first(world: &World) {
+    let id = world.one_announced().await;
+    let mut tx = world.tx().await;
+    let refused = |sid: &str, since| SourceCopy {
+        refused_at: Some(at(since)),
+        ..copy(CopyKind::Message, CopyState::NotDeletableYet, sid)
+    };
+    let gone = copy(CopyKind::File, CopyState::Deleted, "ME1");
+    let copies = [refused("SM2", 9), refused("SM1", 7), gone.clone()];
+    sources::enter(&mut tx, id, &copies).await.unwrap();
+    // A later refusal does not put off the alarm, and what is deleted is not undeletable.
+    let later = [
+        refused("SM1", 20),
+        SourceCopy {
+            state: CopyState::NotDeletableYet,
+            refused_at: Some(at(20)),
+            ..gone
+        },
+    ];
+    sources::enter(&mut tx, id, &later).await.unwrap();
+    let found = sources::not_deletable_yet(&mut tx, 9).await.unwrap();
+    let found: Vec<_> = found
+        .iter()
+        .map(|(of, copy)| (*of, copy.sid.as_str(), copy.refused_at))
+        .collect();
+    let expected = [("SM1", 7), ("SM2", 9)];
+    assert_eq!(
+        found,
+        expected.map(|(sid, since)| (id, sid, Some(at(since))))
+    );
+    // The text is removed while the copy is there.
+    let there = SourceCopy::found(CopyKind::Message, "SM3", at(5));
+    sources::enter(&mut tx, id, std::slice::from_ref(&there))
+        .await
+        .unwrap();
+    let redacted = SourceCopy {
+        redacted_at: Some(at(6)),
+        ..there
+    };
+    sources::enter(&mut tx, id, std::slice::from_ref(&redacted))
+        .await
+        .unwrap();
+    let known = sources::of(&mut tx, id).await.unwrap();
+    assert!(known.contains(&redacted), "{known:?}");
 }
 
 async fn told(world: &World, sid: &str, kind: &str, source: &str, state: &str) {
@@ -387,7 +434,7 @@ async fn deletions_in_vain_are_found_by_reason_and_by_attempts(world: &World) {
         .await
         .unwrap();
     let found = async |tx: &mut crate::db::Tx, attempts| {
-        let found = work::stuck_deletions(tx, attempts, "stuck: ", 9)
+        let found = work::stuck_deletions(tx, attempts, "stuck: ", "early: ", 9)
             .await
             .unwrap();
         found
@@ -402,6 +449,10 @@ async fn deletions_in_vain_are_found_by_reason_and_by_attempts(world: &World) {
         2,
         "one that never failed is not among them"
     );
+    // However often something was tried that is only too early.
+    let sql = "UPDATE work SET attempts = 99, last_error = 'early: ' || last_error";
+    tx.execute(sql, &[]).await.unwrap();
+    assert_eq!(found(&mut tx, 1).await, []);
     // The operator's retry does not wait for the long pause.
     assert_eq!(
         work::revive(&mut tx, Some(ids[0]), at(60)).await.unwrap(),

@@ -511,18 +511,22 @@ CREATE TABLE details (
 -- deletion.
 CREATE TABLE sources (
   recording_id TEXT NOT NULL REFERENCES recordings (id),
-  kind TEXT NOT NULL,            -- recording | transcription | add-on | transcript | object
+  -- recording | transcription | add-on | transcript | object | message | file
+  kind TEXT NOT NULL,
   sid TEXT NOT NULL,             -- the source's id: RE…, TR…, XR…, GT…; of an object its digest
-  state TEXT NOT NULL,           -- there | deleted | confirmed | left
+  state TEXT NOT NULL,           -- there | not-deletable-yet | deleted | confirmed | left
   found_at BIGINT NOT NULL,      -- when the vault saw it first
   -- when the source took the deletion, or said that it has no such thing
   deleted_at BIGINT,
   confirmed_at BIGINT,           -- when the source said that it is deleted
   -- until when the source keeps words about it (metadata), as far as it publishes that
   left_until BIGINT,
+  refused_at BIGINT,             -- when the source first said that it cannot be deleted yet
+  redacted_at BIGINT,            -- when the source removed its text, because it refused the deletion
   PRIMARY KEY (recording_id, kind, sid)
 );
 CREATE INDEX sources_by_sid ON sources (sid);
+CREATE INDEX sources_not_deletable_yet ON sources (refused_at) WHERE state = 'not-deletable-yet';
 
 -- Transcripts that the source made: those that wait to be filed, and which one is. Found again at
 -- the source, so they do not travel.

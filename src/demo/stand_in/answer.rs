@@ -193,6 +193,7 @@ pub(super) fn wrong(
             )
             .into_response());
         }
+        RequestFault::NothingDone => return Ok(StandInAnswer::Empty.into_response()),
         RequestFault::RedirectAway => {
             return Ok((
                 StatusCode::TEMPORARY_REDIRECT,

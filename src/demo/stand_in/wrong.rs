@@ -229,6 +229,8 @@ pub enum RequestFault {
     HugeBody,
     /// 200 and JSON of another form than documented.
     WrongShape,
+    /// 204 without an effect.
+    NothingDone,
     /// 307 to another host, which records the requests:
     /// [`super::StandIn::saw_authorization_elsewhere`].
     RedirectAway,
@@ -259,6 +261,7 @@ impl RequestFault {
             Self::NotJson,
             Self::HugeBody,
             Self::WrongShape,
+            Self::NothingDone,
             Self::RedirectAway,
             Self::DoneThenServerError,
             Self::DoneThenSilence,

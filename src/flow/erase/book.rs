@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::SourceDeletion;
+use super::{SourceDeletion, trouble::Trouble};
 use crate::{
     db::sources,
     flow::error::Error,
@@ -113,6 +113,34 @@ impl<'a> CopyBook<'a> {
             copy.confirmed_at = Some(now);
             copy.left_until = kept_for.map(|kept| copy.deleted_at.unwrap_or(now).after(kept));
         });
+    }
+
+    /// Records that the source does not delete this copy yet. Returns what ends the attempt.
+    pub(super) fn not_deletable_yet(&mut self, name: &CopyName) -> Trouble {
+        let now = self.deletion.clock.now();
+        let known = self.known.get(name).and_then(|copy| copy.refused_at);
+        let since = known.unwrap_or(now);
+        self.set(name, |copy| {
+            if matches!(copy.state, CopyState::There | CopyState::NotDeletableYet) {
+                copy.state = CopyState::NotDeletableYet;
+                copy.refused_at = Some(since);
+            }
+        });
+        Trouble::NotDeletableYet { since }
+    }
+
+    /// Records that the source removed the text of a copy whose deletion it refuses.
+    pub(super) fn mark_redacted(&mut self, name: &CopyName) {
+        let now = self.deletion.clock.now();
+        self.set(name, |copy| {
+            copy.redacted_at.get_or_insert(now);
+        });
+    }
+
+    /// Whether the source removed the text of this copy.
+    pub(super) fn is_redacted(&self, name: &CopyName) -> bool {
+        let known = self.known.get(name);
+        known.is_some_and(|copy| copy.redacted_at.is_some())
     }
 
     pub(super) fn set(&mut self, name: &CopyName, change: impl FnOnce(&mut SourceCopy)) {

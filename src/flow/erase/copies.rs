@@ -30,7 +30,10 @@ use crate::{
         source::{CopyKind, SourceCopy},
         time::Timestamp,
     },
-    twilio::{Account, RestError, rest::RecordingResource},
+    twilio::{
+        Account, RestError,
+        rest::{Deletion, RecordingResource},
+    },
 };
 
 /// One attempt and its progress.
@@ -217,12 +220,14 @@ impl<'a> Copies<'a> {
     /// Converts the answer to a deletion: a 404 counts as deleted if it can be trusted.
     async fn believe(
         &mut self,
-        product: Product,
-        answer: Result<(), RestError>,
+        name: &CopyName,
+        answer: Result<Deletion, RestError>,
     ) -> Result<(), Trouble> {
-        match answer {
-            Err(RestError::NotFound) => self.must_open(product).await,
-            other => Ok(other?),
+        match answer? {
+            Deletion::Deleted => Ok(()),
+            Deletion::Gone => self.must_open(Product::of(name.0)).await,
+            Deletion::NotYet => Err(self.book.not_deletable_yet(name)),
+            Deletion::Refused { status, code } => Err(RestError::Refused { status, code }.into()),
         }
     }
 

@@ -4,11 +4,7 @@
 //! - A copy is recorded before it is deleted, and counts as gone only if the source confirms it: an
 //!   empty list of files, and 404 for the message after the same credential opened the account's
 //!   messages.
-//! - Twilio refuses to delete a message until it is complete, usually for minutes, rarely for 14
-//!   days (<https://www.twilio.com/docs/api/errors/20009>): that is no failure, and it is tried
-//!   again.
-
-use std::time::Duration;
+//! - Where the deletion is refused, the text is removed first.
 
 use super::{
     SourceDeletion,
@@ -19,17 +15,13 @@ use crate::{
     model::{
         crash,
         recording::Recording,
+        residue::{self, ResidueKind},
         sid::MessageSid,
         source::{CopyKind, SourceCopy},
         time::Timestamp,
     },
     twilio::{Account, RestError, rest::Deletion},
 };
-
-/// How long a deleted message may be visible in Twilio's logs.
-const LOGS: Duration = Duration::from_secs(14 * 24 * 3600);
-
-const NOT_COMPLETE: &str = "Twilio deletes a message only once it is complete";
 
 /// One attempt and its progress.
 pub(super) struct MessageCopies<'a> {
@@ -110,7 +102,7 @@ impl<'a> MessageCopies<'a> {
             let answer = client
                 .delete_message_media(self.account, &self.sid, &sid)
                 .await?;
-            self.believe(answer).await?;
+            self.believe(name, answer).await?;
             self.book.mark_deleted(name);
             crash::point("erase.deleted");
         }
@@ -137,13 +129,14 @@ impl<'a> MessageCopies<'a> {
     async fn delete_message(&mut self, own: &CopyName) -> Result<(), Trouble> {
         let client = &self.deletion.twilio.client;
         let answer = client.delete_message(self.account, &self.sid).await?;
-        self.believe(answer).await?;
+        self.believe(own, answer).await?;
         self.book.mark_deleted(own);
         crash::point("erase.deleted");
         match client.message(self.account, &self.sid).await {
             Err(RestError::NotFound) => {
                 self.must_open().await?;
-                self.book.mark_confirmed(own, Some(LOGS));
+                let logs = residue::stated(CopyKind::Message, ResidueKind::Logs);
+                self.book.mark_confirmed(own, logs);
                 Ok(())
             }
             Ok(_) => Err(Trouble::NotYet(
@@ -155,32 +148,32 @@ impl<'a> MessageCopies<'a> {
 
     /// Converts the answer to a deletion. A resource that is gone counts as deleted if the answer
     /// can be trusted.
-    async fn believe(&mut self, answer: Deletion) -> Result<(), Trouble> {
+    async fn believe(&mut self, name: &CopyName, answer: Deletion) -> Result<(), Trouble> {
         match answer {
             Deletion::Deleted => Ok(()),
             Deletion::Gone => self.must_open().await,
-            Deletion::NotYet => Err(Trouble::NotYet(NOT_COMPLETE)),
+            Deletion::NotYet => {
+                self.redact().await;
+                Err(self.book.not_deletable_yet(name))
+            }
             Deletion::Refused { status, code } => {
                 self.redact().await;
-                let code = code.map_or_else(String::new, |code| format!(", error {code}"));
-                Err(Trouble::Stuck(format!(
-                    "Twilio refuses the deletion of a message: status {status}{code}"
-                )))
+                Err(RestError::Refused { status, code }.into())
             }
         }
     }
 
-    /// Empties the text where the deletion is refused: at least that goes. The copy stays known as
+    /// Removes the text where the deletion is refused: at least that goes. The copy stays known as
     /// there.
-    async fn redact(&self) {
+    async fn redact(&mut self) {
+        let own = self.own_name();
+        if self.book.is_redacted(&own) {
+            return;
+        }
         let client = &self.deletion.twilio.client;
         match client.redact_message(self.account, &self.sid).await {
-            Ok(Deletion::Deleted) => {
-                tracing::warn!(
-                    message_sid = %self.sid,
-                    "Twilio refuses the deletion of a message; its text was removed"
-                );
-            }
+            Ok(Deletion::Deleted) => self.book.mark_redacted(&own),
+            // Mostly for the same reason.
             Ok(_) => {}
             Err(error) => tracing::warn!(
                 message_sid = %self.sid, %error,

@@ -16,6 +16,7 @@ use crate::{
     model::{
         crash,
         id::RecordingId,
+        residue::residue_of,
         source::{CopyState, SourceCopy},
         time::Timestamp,
     },
@@ -37,11 +38,30 @@ impl SourceDeletion {
         let unit = self.vault.unit("source.note_source", async |mut unit| {
             let now = self.clock.now();
             let entry = enter(&mut unit, id, copies, now).await?;
+            self.tell_receipt(&mut unit, id, copies).await?;
             unit.to_journal(OutboxKind::Recording, &[id], now);
             tell(&mut unit, entry);
             Ok(())
         });
         unit.await
+    }
+
+    /// States in the receipt of a shredded recording until when the source may refuse to delete one
+    /// of these copies.
+    async fn tell_receipt(
+        &self,
+        unit: &mut Unit,
+        id: RecordingId,
+        copies: &[SourceCopy],
+    ) -> Result<(), Error> {
+        let latest = copies.iter().filter_map(SourceCopy::deletable_until).max();
+        let (Some(until), Some((_, receipt))) = (latest, shreds::find_tombstone(unit, id).await?)
+        else {
+            return Ok(());
+        };
+        let source = HeldCopy::Source(Removal::NotDeletableYet { until });
+        let vault = &self.vault;
+        Ok(vault.update_receipt(unit, receipt, source, &[]).await?)
     }
 
     /// Finishes the work at the source and records the state of the copies. If the recording is
@@ -65,8 +85,11 @@ impl SourceDeletion {
             let entry = enter(&mut unit, id, copies, now).await?;
             let tombstone = shreds::find_tombstone(&mut unit, id).await?;
             if let Some((_, receipt)) = tombstone {
+                let residue = residue_of(&sources::of(&mut unit, id).await?);
                 let source = HeldCopy::Source(source);
-                vault.update_receipt(&mut unit, receipt, source).await?;
+                vault
+                    .update_receipt(&mut unit, receipt, source, &residue)
+                    .await?;
             }
             if tombstone.is_some() || !copies.is_empty() {
                 unit.to_journal(OutboxKind::Recording, &[id], now);
@@ -129,7 +152,11 @@ async fn enter(
     }
     let is_news = |copy: &SourceCopy| {
         let known = known(copy);
-        copy.state != CopyState::There && known.is_none_or(|known| known.state != copy.state)
+        let is_redacted = copy.redacted_at.is_some();
+        // That the source does nothing yet is no act.
+        !matches!(copy.state, CopyState::There | CopyState::NotDeletableYet)
+            && known.is_none_or(|known| known.state != copy.state)
+            || is_redacted && known.is_none_or(|known| known.redacted_at.is_none())
     };
     Ok(copies
         .iter()

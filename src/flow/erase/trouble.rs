@@ -19,6 +19,11 @@ pub(super) enum Trouble {
     NotYet(&'static str),
     /// The same, at a known time.
     Until(Timestamp, &'static str),
+    /// The source does not delete a copy yet, because it is not complete there.
+    NotDeletableYet {
+        /// When it first said so.
+        since: Timestamp,
+    },
     /// An operator must act.
     Stuck(String),
     /// The source failed.
@@ -66,6 +71,7 @@ impl From<Trouble> for Setback {
             Trouble::Ours(error) => Self::of_ours(&error),
             Trouble::Until(at, why) => Self::Until(at, why.to_owned()),
             Trouble::NotYet(why) => Self::Passing(why.to_owned()),
+            Trouble::NotDeletableYet { since } => Self::NotDeletableYet { since },
             Trouble::Source(error @ RestError::Throttled { retry_after }) => {
                 Self::Pause(retry_after, error.to_string())
             }
@@ -80,9 +86,14 @@ impl SourceDeletion {
     pub(super) fn bear(&self, lease: &Lease<RecordingId>, trouble: Trouble) -> Setback {
         let settings = &self.settings;
         let setback = Setback::from(trouble);
+        let now = self.clock.now();
         let is_long = lease.attempts >= settings.attempts.into();
         let is_loud = match &setback {
             Setback::Lost(_) | Setback::Until(..) => false,
+            Setback::NotDeletableYet { .. } => {
+                metrics::counter!("recvault_source_not_deletable_total").increment(1);
+                setback.is_overdue(now)
+            }
             Setback::Stuck(_) => true,
             _ => is_long,
         };
@@ -90,7 +101,7 @@ impl SourceDeletion {
             metrics::counter!("recvault_source_stuck_total").increment(1);
             tracing::error!(
                 recording = %lease.subject, attempts = lease.attempts,
-                "copies at Twilio could not be deleted: {}", setback.why()
+                "copies at Twilio could not be deleted: {}", setback.why(now)
             );
         }
         setback

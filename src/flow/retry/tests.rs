@@ -128,13 +128,41 @@ fn the_reason_says_how_long_something_was_waited_for() {
     let again = RetryDecision::Again {
         after: Duration::ZERO,
     };
-    assert_eq!(waited.reason(again), "not there");
+    assert_eq!(waited.reason(again, NOW), "not there");
     assert_eq!(
-        waited.reason(RetryDecision::Bury),
+        waited.reason(RetryDecision::Bury, NOW),
         "not there; given up after 2 h"
     );
     assert_eq!(
-        Setback::Stuck("refused".into()).reason(again),
+        Setback::Stuck("refused".into()).reason(again, NOW),
         "stuck: refused"
     );
+}
+
+#[test]
+fn what_is_not_deletable_yet_rests_longer_and_longer_and_is_a_fault_after_15_days() {
+    const DAY: u64 = 24 * 3600;
+    for (waited, from_s, to_s) in [
+        (0, 60, 120),
+        (600, 300, 600),
+        (3600, 1800, 3600),
+        (DAY, 3 * 3600, 6 * 3600),
+        (40 * DAY, 3 * 3600, 6 * 3600),
+    ] {
+        let since = NOW.before(Duration::from_secs(waited));
+        let setback = Setback::NotDeletableYet { since };
+        // However many attempts it took.
+        rests(
+            &lease(WorkKind::DeleteAtSource, 99, waited),
+            &setback,
+            from_s,
+            to_s,
+        );
+        let again = decided(&lease(WorkKind::DeleteAtSource, 1, 0), &setback);
+        let reason = setback.reason(again, NOW);
+        let is_fault = waited >= 15 * DAY;
+        assert_eq!(reason.starts_with(STUCK), is_fault, "{reason}");
+        assert_eq!(reason.starts_with(NOT_DELETABLE_YET), !is_fault, "{reason}");
+        assert_eq!(is_usual(WorkKind::DeleteAtSource, &setback, NOW), !is_fault);
+    }
 }

@@ -4,14 +4,20 @@
 
 use crate::{
     db::{
-        self, Db, Tx, recordings, transcripts,
+        self, Db, Tx, recordings, sources, transcripts,
         work::{self, Backlog, DeadWorkItem, WorkKind},
     },
     evidence::NewEntry,
-    flow::{error::Error, patience::WorkSettings, retry::STUCK, wakeups::Wakeups},
+    flow::{
+        error::Error,
+        patience::WorkSettings,
+        retry::{NOT_DELETABLE_YET, STUCK},
+        wakeups::Wakeups,
+    },
     model::{
         actor::Initiator,
         id::RecordingId,
+        source::CopyKind,
         time::{Clock, Timestamp},
     },
 };
@@ -26,6 +32,24 @@ pub struct SourceStatus {
     /// Deletions that failed, with the reason: refused by the source, or retried many times. Oldest
     /// first, up to 20.
     pub stuck: Vec<DeadWorkItem>,
+    /// Copies that the source does not delete yet, because they are not complete there. Longest
+    /// refused first, up to 20.
+    pub not_deletable_yet: Vec<NotDeletableYet>,
+}
+
+/// A copy that the source does not delete yet.
+#[derive(Debug, serde::Serialize)]
+pub struct NotDeletableYet {
+    /// Its recording.
+    pub recording: RecordingId,
+    /// Its kind.
+    pub kind: CopyKind,
+    /// The source's id.
+    pub sid: String,
+    /// When the source first refused its deletion.
+    pub since: Option<Timestamp>,
+    /// When that becomes a fault.
+    pub until: Option<Timestamp>,
 }
 
 /// Lists and retries work that is not completed.
@@ -56,8 +80,12 @@ impl DeadWork {
     /// # Errors
     /// Any database error.
     pub async fn stuck_deletions(&self) -> Result<Vec<DeadWorkItem>, Error> {
+        Ok(self.stuck(&mut self.db.read().await?).await?)
+    }
+
+    async fn stuck(&self, tx: &mut Tx) -> Result<Vec<DeadWorkItem>, db::Error> {
         let attempts = self.settings.attempts.into();
-        Ok(work::stuck_deletions(&mut self.db.read().await?, attempts, STUCK, 20).await?)
+        work::stuck_deletions(tx, attempts, STUCK, NOT_DELETABLE_YET, 20).await
     }
 
     pub(super) async fn source_status(
@@ -74,11 +102,20 @@ impl DeadWork {
             .map(|work| Timestamp::from_millis(work.oldest_at))
             .min()
             .filter(|oldest| *oldest <= self.clock.now());
-        let stuck = work::stuck_deletions(tx, self.settings.attempts.into(), STUCK, 20).await?;
+        let stuck = self.stuck(tx).await?;
+        let early = sources::not_deletable_yet(tx, 20).await?;
+        let early = early.into_iter().map(|(recording, copy)| NotDeletableYet {
+            recording,
+            kind: copy.kind,
+            since: copy.refused_at,
+            until: copy.deletable_until(),
+            sid: copy.sid,
+        });
         Ok(SourceStatus {
             pending: erasures().map(|work| work.count).sum(),
             oldest,
             stuck,
+            not_deletable_yet: early.collect(),
         })
     }
 

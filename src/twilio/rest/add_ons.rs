@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::{Account, RestError, TwilioClient, lenient::text, page::List};
+use super::{Account, RestError, TwilioClient, deletion::Deletion, lenient::text, page::List};
 use crate::model::sid::{AddOnResultSid, RecordingSid};
 
 /// The result of an add-on, without its payloads.
@@ -36,8 +36,8 @@ impl TwilioClient {
         account: &Account,
         recording: &RecordingSid,
         sid: &AddOnResultSid,
-    ) -> Result<(), RestError> {
-        self.delete(
+    ) -> Result<Deletion, RestError> {
+        self.remove(
             account,
             account.account_url(&format!("/Recordings/{recording}/AddOnResults/{sid}.json")),
         )

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     Account, RestError, TwilioClient,
+    deletion::Deletion,
     lenient::{number, readable, rfc2822, text},
     page::Pages,
 };
@@ -181,8 +182,8 @@ impl TwilioClient {
         &self,
         account: &Account,
         sid: &RecordingSid,
-    ) -> Result<(), RestError> {
-        self.delete(
+    ) -> Result<Deletion, RestError> {
+        self.remove(
             account,
             account.account_url(&format!("/Recordings/{sid}.json")),
         )

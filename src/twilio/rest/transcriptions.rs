@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{
     Account, RestError, TwilioClient,
+    deletion::Deletion,
     lenient::{number, or_default, readable, text},
     page::List,
 };
@@ -71,8 +72,8 @@ impl TwilioClient {
         &self,
         account: &Account,
         sid: &TranscriptionSid,
-    ) -> Result<(), RestError> {
-        self.delete(
+    ) -> Result<Deletion, RestError> {
+        self.remove(
             account,
             account.account_url(&format!("/Transcriptions/{sid}.json")),
         )

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::{
     Account, RestApi, RestError, TwilioClient,
+    deletion::Deletion,
     lenient::{or_default, readable, rfc3339, text},
     page::List,
 };
@@ -132,8 +133,8 @@ impl TwilioClient {
         &self,
         account: &Account,
         sid: &TranscriptSid,
-    ) -> Result<(), RestError> {
-        self.delete(
+    ) -> Result<Deletion, RestError> {
+        self.remove(
             account,
             account.url(RestApi::Intelligence, &format!("/v2/Transcripts/{sid}")),
         )

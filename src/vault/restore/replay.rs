@@ -165,8 +165,9 @@ impl Inner {
 async fn awaits_source(tx: &mut Tx, jws: &str) -> Result<bool, Error> {
     let keys = signing_keys::all(tx).await?;
     // A receipt that cannot be verified cancels no deletion.
-    Ok(Receipt::verify(jws, &keys)
-        .map_or(true, |receipt| receipt.source() == Some(Removal::Pending)))
+    Ok(Receipt::verify(jws, &keys).map_or(true, |receipt| {
+        receipt.source().is_some_and(Removal::is_open)
+    }))
 }
 
 /// Returns a row of a file whose numbers up to `shared` are the rebuilt log's; drops entries of a

@@ -101,7 +101,7 @@ async fn a_recording_that_cannot_be_deleted_is_tried_for_ever_and_shown() {
             Call::RecordingDelete,
             RequestFault::Refused {
                 status: 409,
-                code: 20009,
+                code: 20001,
             },
         );
         vault.later().await;
@@ -111,7 +111,7 @@ async fn a_recording_that_cannot_be_deleted_is_tried_for_ever_and_shown() {
         );
         assert_eq!(
             stuck(&vault).await,
-            ["stuck: twilio refused with 409, error 20009"]
+            ["stuck: twilio refused with 409, error 20001"]
         );
     }
     assert_eq!(vault.dead().await, None, "it is never given up");
@@ -153,7 +153,7 @@ async fn a_deletion_that_does_not_come_true_is_asked_for_again() {
     // Twilio reports success without an effect.
     vault
         .stand_in
-        .fail_call(Call::RecordingDelete, RequestFault::NotJson);
+        .fail_call(Call::RecordingDelete, RequestFault::NothingDone);
     work_off(&vault).await;
     assert_eq!(
         receipt(&vault, &shredded).await.source(),
@@ -170,6 +170,33 @@ async fn a_deletion_that_does_not_come_true_is_asked_for_again() {
     vault.later().await;
     assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
     assert_eq!(vault.stand_in.requests(Call::RecordingDelete), 2);
+}
+
+#[tokio::test]
+async fn only_204_is_a_deletion() {
+    let vault = Recipe::default().by_hand().await;
+    let recorded = vault.sealed().await;
+    words_of(&vault, &recorded);
+    let shredded = vault.shred(recorded.id).await;
+    for call in [
+        Call::TranscriptionDelete,
+        Call::AddOnDelete,
+        Call::TranscriptDelete,
+        Call::RecordingDelete,
+    ] {
+        // 200, which some clients take for success.
+        vault.stand_in.fail_call(call, RequestFault::NotJson);
+    }
+    for _ in 0..4 {
+        vault.later().await;
+        assert_eq!(
+            receipt(&vault, &shredded).await.source(),
+            Some(Removal::Pending)
+        );
+        assert_eq!(stuck(&vault).await, ["stuck: twilio refused with 200"]);
+    }
+    vault.later().await;
+    assert!(is_gone(&vault.stand_in.kept(&recorded.sid)));
 }
 
 #[tokio::test]

@@ -139,7 +139,8 @@ async fn a_message_that_twilio_does_not_let_go_of_yet_is_tried_again(database: D
     vault.shred(id).await;
     work(&vault).await;
     assert!(vault.stand_in.remaining_message(&sid).entry);
-    assert_eq!(vault.member(id, "at_source").await["state"], "pending");
+    let source = vault.member(id, "at_source").await;
+    assert_eq!(source["state"], "not-deletable-yet");
 
     vault.stand_in.set_message_status(&sid, "delivered");
     vault.later().await;

@@ -15,7 +15,8 @@ use crate::{
 
 impl NewEntry {
     /// One attempt changed the state of copies: per kind, how many became deleted; then how many
-    /// deletions the source newly confirmed, and how many copies newly proved undeletable. The
+    /// deletions the source newly confirmed, how many copies newly proved undeletable, and, if any,
+    /// of how many the source removed the text because it refused the deletion. The
     /// source's ids are not recorded here; the catalogue has them. `before` is the earlier state of
     /// the same copies.
     pub fn source_deleted(
@@ -53,6 +54,14 @@ impl NewEntry {
                 word.into(),
                 json!(after.iter().filter(|copy| is_new(copy, state)).count()),
             );
+        }
+        let is_redacted = |copy: &&SourceCopy| {
+            copy.redacted_at.is_some()
+                && known(copy).is_none_or(|known| known.redacted_at.is_none())
+        };
+        let redacted = after.iter().filter(is_redacted).count();
+        if redacted > 0 {
+            details.insert("redacted".into(), json!(redacted));
         }
         Self::new(
             at,

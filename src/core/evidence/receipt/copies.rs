@@ -1,7 +1,7 @@
 //! The copies of a shredded recording, and the state of each.
 //!
 //! Owns the possible states of a copy and their form in a receipt,
-//! `{"copy": …, "state": …, "at": …}`. Refuses a state that a copy cannot have: a key that is not
+//! `{"copy": …, "state": …, "at": …, "until": …}`. Refuses a state that a copy cannot have: a key that is not
 //! destroyed, ciphertext that was "destroyed".
 
 use crate::model::time::Timestamp;
@@ -35,22 +35,37 @@ pub enum Removal {
     Removed(Timestamp),
     /// To be deleted; the vault continues to try.
     Pending,
+    /// To be deleted; the party that stores it refuses until it is complete.
+    NotDeletableYet {
+        /// When that should be over by the party's own statement; from then on the vault treats it
+        /// as a fault.
+        until: Timestamp,
+    },
     /// The vault does not know and does not try to delete it.
     Unknown,
 }
 
 impl Removal {
+    /// Returns whether the deletion is still to be done.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Pending | Self::NotDeletableYet { .. })
+    }
+
     /// Returns what this means for the source's copies, in a sentence or two for people.
     pub fn source_text(self) -> String {
         match self {
             Self::Removed(at) => format!(
                 "Every copy that the vault found at the source (Twilio) is deleted since {at}, as \
-                 the source reports. The source keeps the metadata of a deleted recording (times, \
-                 call, duration) for 40 days after its deletion."
+                 the source reports."
             ),
             Self::Pending => "Copies at the source (Twilio) are still to be deleted; the vault \
                               retries their deletion."
                 .to_owned(),
+            Self::NotDeletableYet { until } => format!(
+                "The source (Twilio) does not delete a copy yet, because it is not complete there: \
+                 usually for minutes, by its own statement for 14 days at most. The vault retries \
+                 the deletion, and raises an alarm if the copy is still there at {until}."
+            ),
             Self::Unknown => {
                 "It is unknown whether the source (Twilio) still has copies: this vault does not \
                  delete there, or cannot delete all copies. This receipt promises nothing about \
@@ -66,8 +81,10 @@ impl Removal {
 struct WireCopy {
     copy: WireKind,
     state: WireState,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
 }
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -84,6 +101,7 @@ enum WireState {
     Destroyed,
     Removed,
     Pending,
+    NotDeletableYet,
     Unknown,
 }
 
@@ -95,17 +113,24 @@ impl From<HeldCopy> for WireCopy {
                     copy: WireKind::KeyEntry,
                     state: WireState::Destroyed,
                     at: Some(destroyed_at),
+                    until: None,
                 };
             }
             HeldCopy::Ciphertext(removal) => (WireKind::Ciphertext, removal),
             HeldCopy::Source(removal) => (WireKind::Source, removal),
         };
-        let (state, at) = match removal {
-            Removal::Removed(at) => (WireState::Removed, Some(at)),
-            Removal::Pending => (WireState::Pending, None),
-            Removal::Unknown => (WireState::Unknown, None),
+        let (state, at, until) = match removal {
+            Removal::Removed(at) => (WireState::Removed, Some(at), None),
+            Removal::Pending => (WireState::Pending, None, None),
+            Removal::NotDeletableYet { until } => (WireState::NotDeletableYet, None, Some(until)),
+            Removal::Unknown => (WireState::Unknown, None, None),
         };
-        Self { copy, state, at }
+        Self {
+            copy,
+            state,
+            at,
+            until,
+        }
     }
 }
 
@@ -113,18 +138,23 @@ impl TryFrom<WireCopy> for HeldCopy {
     type Error = &'static str;
 
     fn try_from(wire: WireCopy) -> Result<Self, &'static str> {
-        let removal = match (wire.state, wire.at) {
-            (WireState::Destroyed, Some(destroyed_at))
+        let removal = match (wire.state, wire.at, wire.until) {
+            (WireState::Destroyed, Some(destroyed_at), None)
                 if matches!(wire.copy, WireKind::KeyEntry) =>
             {
                 return Ok(Self::KeyEntry { destroyed_at });
             }
-            (WireState::Removed, Some(at)) => Removal::Removed(at),
-            (WireState::Pending, None) => Removal::Pending,
-            (WireState::Unknown, None) => Removal::Unknown,
+            (WireState::Removed, Some(at), None) => Removal::Removed(at),
+            (WireState::Pending, None, None) => Removal::Pending,
+            (WireState::NotDeletableYet, None, Some(until))
+                if matches!(wire.copy, WireKind::Source) =>
+            {
+                Removal::NotDeletableYet { until }
+            }
+            (WireState::Unknown, None, None) => Removal::Unknown,
             _ => {
                 return Err(
-                    "a copy has a state that contradicts `at`, or that only a key entry can have",
+                    "a copy has a state that it cannot have, or that contradicts `at` or `until`",
                 );
             }
         };

@@ -1,5 +1,7 @@
 //! Tests of receipts against another library, and of every invalid form.
 
+mod leaving;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -316,7 +318,9 @@ fn a_receipt_says_its_state_in_words_that_stay() {
 
 #[test]
 fn a_receipt_does_not_promise_what_it_does_not_know() {
-    assert!(Removal::Removed(ISSUED).source_text().contains("40 days"));
+    let until = Timestamp::from_millis(1_801_296_000_000);
+    let refused = Removal::NotDeletableYet { until };
+    assert!(refused.source_text().contains(&until.to_string()));
     assert!(
         Removal::Pending
             .source_text()

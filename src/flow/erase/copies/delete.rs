@@ -1,20 +1,23 @@
 //! The deletions at the source: a running recording is stopped first; then text copies, audio in a
 //! bucket, and the recording are deleted.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
-use super::{Copies, CopyName, Found, Product};
+use super::{Copies, CopyName, Found};
 use crate::{
     flow::erase::trouble::Trouble,
     model::{
         crash,
+        residue::{self, ResidueKind},
         source::{CopyKind, CopyState, SourceCopy},
     },
-    twilio::{RestError, media::BucketDeleteError, rest::RecordingResource},
+    twilio::{
+        RestError,
+        media::BucketDeleteError,
+        rest::{Deletion, RecordingResource},
+    },
 };
 
-/// How long Twilio keeps the metadata of a deleted recording.
-const METADATA: Duration = Duration::from_secs(40 * 24 * 3600);
 /// Rounds of deleting and listing again, before the rest is left to another attempt.
 const ROUNDS: usize = 3;
 
@@ -77,7 +80,7 @@ impl Copies<'_> {
                     .is_some_and(|copy| copy.state != CopyState::Deleted);
                 if is_there || listed.contains(&name) {
                     let answer = self.delete_word(&name).await;
-                    self.believe(Product::of(name.0), answer).await?;
+                    self.believe(&name, answer).await?;
                     self.book.mark_deleted(&name);
                     crash::point("erase.deleted");
                 }
@@ -115,7 +118,7 @@ impl Copies<'_> {
         }
     }
 
-    async fn delete_word(&self, (kind, sid): &CopyName) -> Result<(), RestError> {
+    async fn delete_word(&self, (kind, sid): &CopyName) -> Result<Deletion, RestError> {
         const NO_SID: RestError = RestError::Shape("an id of the copy is malformed");
         let client = &self.deletion.twilio.client;
         let account = self.account;
@@ -135,7 +138,9 @@ impl Copies<'_> {
                     .delete_transcript(account, &sid.parse().map_err(|_| NO_SID)?)
                     .await
             }
-            CopyKind::Recording | CopyKind::Object | CopyKind::Message | CopyKind::File => Ok(()),
+            CopyKind::Recording | CopyKind::Object | CopyKind::Message | CopyKind::File => {
+                Err(RestError::Shape("the copy is no text"))
+            }
         }
     }
 
@@ -199,6 +204,7 @@ impl Copies<'_> {
     pub(super) async fn delete_recording(&mut self, found: &Found) -> Result<(), Trouble> {
         let name = self.own_name();
         let now = self.deletion.clock.now();
+        let metadata = residue::stated(CopyKind::Recording, ResidueKind::Metadata);
         match found {
             Found::Settled => return Ok(()),
             Found::Gone => {
@@ -212,7 +218,7 @@ impl Copies<'_> {
             }
             Found::Deleted => {
                 self.book.mark_deleted(&name);
-                self.book.mark_confirmed(&name, Some(METADATA));
+                self.book.mark_confirmed(&name, metadata);
                 return Ok(());
             }
             Found::Absent | Found::Running(_) | Found::Unfinished | Found::Complete(_) => {}
@@ -225,18 +231,21 @@ impl Copies<'_> {
             .await;
         if matches!(
             (found, &answer),
-            (Found::Absent, Err(RestError::Refused { .. }))
+            (
+                Found::Absent,
+                Ok(Deletion::NotYet | Deletion::Refused { .. })
+            )
         ) {
             // Twilio deletes only complete recordings. This one has only metadata, and Twilio does
             // not publish when that is deleted.
             self.book.mark_confirmed(&name, None);
             return Ok(());
         }
-        self.believe(Product::Voice, answer).await?;
+        self.believe(&name, answer).await?;
         self.book.mark_deleted(&name);
         crash::point("erase.deleted");
         match self.look().await? {
-            Found::Deleted => self.book.mark_confirmed(&name, Some(METADATA)),
+            Found::Deleted => self.book.mark_confirmed(&name, metadata),
             Found::Gone => self.book.mark_confirmed(&name, None),
             _ => {
                 return Err(Trouble::NotYet(
