@@ -40,6 +40,7 @@ pub mod keys;
 pub mod lease;
 pub mod listings;
 pub mod merged;
+pub mod name_locks;
 pub mod news;
 mod open;
 pub mod outbox;

@@ -6,7 +6,7 @@ use const_format::formatcp;
 
 use super::{
     error::Error,
-    group_commit::{self, GroupCommit, GroupReceiver, GroupSender},
+    group_commit::{self, CommitFailure, GroupCommit, GroupReceiver, GroupSender},
     open::Db,
     table::TableRow as _,
     tx::Arg,
@@ -187,7 +187,7 @@ struct Announcing<'a, N> {
 }
 
 impl<N: Fn() -> Timestamp + Send + Sync> GroupCommit<Announcement> for Announcing<'_, N> {
-    async fn commit(&self, batch: &[&Announcement]) -> Result<(), Error> {
+    async fn commit(&self, batch: &[&Announcement]) -> Result<(), CommitFailure> {
         let now = (self.now)();
         self.db
             .unit("accept.commit", async |mut unit| {

@@ -70,6 +70,7 @@ mod epochs;
 mod failures;
 mod images;
 mod lists;
+mod name_locks;
 mod news;
 mod pages;
 mod principals;

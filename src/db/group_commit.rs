@@ -20,8 +20,27 @@ pub trait GroupCommit<T>: Sync {
     /// Makes all of these items durable, or none.
     ///
     /// # Errors
-    /// Any database error.
-    fn commit(&self, batch: &[&T]) -> impl Future<Output = Result<(), Error>> + Send;
+    /// Why none is.
+    fn commit(&self, batch: &[&T]) -> impl Future<Output = Result<(), CommitFailure>> + Send;
+}
+
+/// Why a batch was not committed.
+#[derive(Debug)]
+pub enum CommitFailure {
+    /// One of the items may be the cause: the others may be committed without it.
+    OfItem(Error),
+    /// No item can be committed now.
+    OfAll(Error),
+}
+
+impl From<Error> for CommitFailure {
+    fn from(error: Error) -> Self {
+        if error.may_be_caused_by_data() {
+            Self::OfItem(error)
+        } else {
+            Self::OfAll(error)
+        }
+    }
 }
 
 /// The sending end of a queue. Clones share one queue.
@@ -91,12 +110,16 @@ async fn settle<T: Send + Sync>(batch: Vec<Waiting<T>>, committer: &impl GroupCo
         let items: Vec<&T> = batch.iter().map(|waiting| &waiting.item).collect();
         match committer.commit(&items).await {
             Ok(()) => answer(batch, || Ok(())),
-            Err(error) if batch.len() > 1 && error.may_be_caused_by_data() => {
+            Err(CommitFailure::OfItem(_)) if batch.len() > 1 => {
                 let half = batch.split_off(batch.len() / 2);
                 batches.extend([half, batch]);
             }
-            Err(Error::Unstorable) => answer(batch, || Err(Error::Unstorable)),
-            Err(error) => answer(batch, || Err(Error::Unavailable(error.to_string()))),
+            Err(CommitFailure::OfItem(Error::Unstorable)) => {
+                answer(batch, || Err(Error::Unstorable));
+            }
+            Err(CommitFailure::OfItem(error) | CommitFailure::OfAll(error)) => {
+                answer(batch, || Err(Error::Unavailable(error.to_string())));
+            }
         }
     }
 }

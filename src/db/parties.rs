@@ -11,6 +11,7 @@ use const_format::formatcp;
 
 use super::{
     error::Error,
+    name_locks::{self, LockName},
     table::{TableRow as _, table},
     tx::{Arg, Tx, set},
 };
@@ -143,8 +144,8 @@ pub async fn name(
     );
     const CHANNEL: &str = "/* parties.note_channel */
         UPDATE parties SET channel = $3 WHERE conversation = $1 AND leg = $2 AND channel IS NULL";
-    let subjects = parties.iter().filter_map(|party| party.subject).collect();
-    lock_subjects(tx, &subjects).await?;
+    let subjects = parties.iter().filter_map(|party| party.subject);
+    lock(tx, conversation, subjects).await?;
     let known = of(tx, std::slice::from_ref(conversation))
         .await?
         .remove(conversation)
@@ -248,19 +249,35 @@ async fn vouch(
     }
 }
 
-/// Takes advisory locks on these people for the rest of the unit, in one order: a naming and a
-/// revocation of the same person are serialised, and the later one sees the earlier. Not a row
-/// lock, because there may be no row yet.
-pub async fn lock_subjects(tx: &mut Tx, subjects: &BTreeSet<SubjectId>) -> Result<(), Error> {
-    const SQL: &str = "/* parties.lock_subjects */ SELECT CAST(pg_advisory_xact_lock(hashtext('recvault.subject'), hashtext($1)) AS TEXT)";
-    // SQLite has one writer at a time.
-    if tx.is_postgres() {
-        for subject in subjects {
-            tx.fetch_all(SQL, &[Arg::Text(&subject.to_string())])
-                .await?;
-        }
+/// Locks a conversation and the people who are to be named in it for the rest of the unit, before
+/// any row is locked.
+pub async fn lock(
+    tx: &mut Tx,
+    conversation: &Conversation,
+    subjects: impl IntoIterator<Item = SubjectId>,
+) -> Result<(), Error> {
+    let people = subjects.into_iter().map(LockName::Subject);
+    let conversation = LockName::Conversation(conversation.clone());
+    name_locks::take_alone(tx, &people.chain([conversation]).collect()).await
+}
+
+/// Locks accounts and conversations, with the parties of the conversations, for the rest of a unit
+/// that enters content of theirs, before any row is locked: what it sees of them is final.
+pub async fn share(
+    tx: &mut Tx,
+    accounts: impl IntoIterator<Item = &AccountSid>,
+    conversations: &[Conversation],
+) -> Result<(), Error> {
+    if !tx.is_postgres() {
+        return Ok(());
     }
-    Ok(())
+    let accounts = accounts.into_iter().cloned().map(LockName::Account);
+    let names = conversations.iter().cloned().map(LockName::Conversation);
+    name_locks::share(tx, &names.chain(accounts).collect()).await?;
+    // Nobody else is named in these conversations any more.
+    let parties = of(tx, conversations).await?;
+    let people = parties.values().flatten().filter_map(|party| party.subject);
+    name_locks::share(tx, &people.map(LockName::Subject).collect()).await
 }
 
 /// Returns the time at which a party counts as named: now, or, unless the naming is vouched for all
@@ -306,7 +323,7 @@ pub async fn correct(
 ) -> Result<(), Error> {
     const SQL: &str = "/* parties.correct */
         UPDATE parties SET subject = $3, named_at = $4, vouched_for = $5 WHERE conversation = $1 AND leg = $2";
-    lock_subjects(tx, &subject.into_iter().collect()).await?;
+    lock(tx, conversation, subject).await?;
     let named_at = named_at(tx, subject, vouched, now).await?;
     let subject = subject.map(|subject| subject.to_string());
     let args = [

@@ -28,6 +28,7 @@ use const_format::formatcp;
 use super::{
     error::Error,
     lease::Term,
+    name_locks::{self, LockName},
     parties,
     table::{TableRow, table},
     tx::{Arg, Tx},
@@ -130,8 +131,9 @@ pub async fn insert(
 ) -> Result<Revocation, Error> {
     const SQL: &str = formatcp!("/* revocations.insert */ {}", StoredRevocation::INSERT);
     let mut revoked_at = revocation.revoked_at;
+    let name = LockName::of_target(&revocation.target);
+    name_locks::take_alone(tx, &name.into_iter().collect()).await?;
     if let Target::Subject(subject) = &revocation.target {
-        parties::lock_subjects(tx, &BTreeSet::from([*subject])).await?;
         let named = parties::named_last(tx, *subject).await?;
         // A clock that was far ahead once must not date every later revocation into the future.
         revoked_at = revoked_at.max(named.min(revoked_at.after(CLOCKS_DIFFER_BY)));

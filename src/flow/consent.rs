@@ -33,6 +33,7 @@ use crate::{
     db::{
         Db,
         consents::{self, ConsentRow},
+        name_locks::{self, LockName},
         outbox::OutboxKind,
         parties::Vouched,
         quarantine::{self, AffectedScope},
@@ -249,7 +250,12 @@ impl ConsentRegister {
         };
         let conversations: Vec<Conversation> = conversations.into_iter().collect();
         let revoke = permit.also(action::Revoke);
+        let names = rows
+            .iter()
+            .map(|row| LockName::of_whom(&row.statement.whom));
+        let names: BTreeSet<LockName> = names.collect();
         let unit = self.db.unit("consent.enter", async |mut unit| {
+            name_locks::take_alone(&mut unit, &names).await?;
             covers(&mut unit, permit, &conversations).await?;
             let fresh = consents::insert_new(&mut unit, &rows).await?;
             let mut told = fresh.clone();

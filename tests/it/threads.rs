@@ -1,5 +1,6 @@
 //! Messages that come in: sealed before the answer, read by purpose, rebuilt, revoked.
 
+mod moments;
 mod outgoing;
 
 use recvault::{

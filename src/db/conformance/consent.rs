@@ -36,7 +36,7 @@ every_database!(
     a_shred_ends_the_quarantine,
 );
 
-fn call(number: u32) -> Conversation {
+pub(super) fn call(number: u32) -> Conversation {
     parsed(&format!("CA{number:032x}"))
 }
 
@@ -44,7 +44,7 @@ fn conference(number: u32) -> Conversation {
     parsed(&format!("CF{number:032x}"))
 }
 
-fn person(number: u32) -> SubjectId {
+pub(super) fn person(number: u32) -> SubjectId {
     parsed(&format!("sub_{number:032x}"))
 }
 
@@ -52,7 +52,7 @@ fn leg(name: &str) -> LegName {
     parsed(name)
 }
 
-fn party(leg: &str, subject: Option<u32>) -> Party {
+pub(super) fn party(leg: &str, subject: Option<u32>) -> Party {
     Party {
         leg: parsed(leg),
         subject: subject.map(person),
@@ -87,7 +87,7 @@ async fn told(world: &World, rows: &[ConsentRow]) -> BTreeSet<ConsentId> {
     fresh
 }
 
-async fn named(world: &World, conversation: &Conversation, parties: &[Party]) -> Naming {
+pub(super) async fn named(world: &World, conversation: &Conversation, parties: &[Party]) -> Naming {
     let mut tx = world.tx().await;
     let naming = parties::name(&mut tx, conversation, parties, &vouched(), at(2))
         .await

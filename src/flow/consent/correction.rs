@@ -118,8 +118,11 @@ impl Corrections {
             "correction.correct",
             async |mut unit| {
                 // All recordings of the conversation are locked in one order, before a single one
-                // is.
+                // is, and the names before them.
                 if let Some(conversation) = &conversation {
+                    let people = correction.parties.iter().filter_map(|(_, to)| to.as_ref());
+                    let people = people.map(|address| self.vault.subject(address));
+                    parties::lock(&mut unit, conversation, people).await?;
                     details::lock(&mut unit, conversation).await?;
                 }
                 let labels = recordings::change_labels(&mut unit, id, &correction.labels).await?;
@@ -220,11 +223,6 @@ impl Corrections {
             .into_iter()
             .map(|party| (party.leg, party.subject))
             .collect();
-        let subjects = corrected.iter().filter_map(|(_, address)| address.as_ref());
-        let subjects = subjects
-            .map(|address| self.vault.subject(address))
-            .collect();
-        parties::lock_subjects(tx, &subjects).await?;
         let mut moved = BTreeSet::new();
         for (leg, address) in corrected {
             let subject = address.as_ref().map(|address| self.vault.subject(address));

@@ -224,6 +224,9 @@ impl PartyRegister {
         Error,
     > {
         let now = self.clock.now();
+        let people = told.iter().filter_map(|found| found.address.as_ref());
+        let people = people.map(|address| self.vault.subject(address));
+        parties::lock(unit, conversation, people).await?;
         details::lock(unit, conversation).await?;
         let vouched = match by {
             By::Application(permit) => Vouched::by(permit.also(action::Revoke).as_ref()),

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
 use crate::{
+    evidence::ShredReason,
     flow::{
         erasure::{revocation::Revocations, shredding::Shredding},
         error::Error,
@@ -22,6 +23,9 @@ use crate::{
     policy::{NotKept, Permit, Rulebook, action},
     twilio::FetchError,
 };
+
+/// The counter of recordings that were not kept.
+pub(super) const NOT_KEPT: &str = "recvault_recordings_not_kept_total";
 
 /// Why an audio stream was not completed.
 #[derive(Debug)]
@@ -62,17 +66,13 @@ impl Admission {
 
     /// Shreds a recording that must not be kept.
     pub(in crate::flow) async fn let_go(&self, id: RecordingId, why: NotKept) -> Result<(), Error> {
-        let reason = why
-            .code()
-            .parse()
-            .expect("the codes of the house are codes");
+        let reason = reason_of(why);
         let shredded = self
             .shredding
             .shred_all(&Permit::of_vault(action::Shred), &[id], &reason)
             .await?;
         let fresh = shredded.iter().filter(|shredded| shredded.is_new).count();
-        metrics::counter!("recvault_recordings_not_kept_total", "reason" => why.code())
-            .increment(fresh as u64);
+        metrics::counter!(NOT_KEPT, "reason" => why.code()).increment(fresh as u64);
         Ok(())
     }
 
@@ -91,6 +91,13 @@ impl Admission {
             meter,
         }
     }
+}
+
+/// Returns the reason that the receipt states.
+pub(super) fn reason_of(why: NotKept) -> ShredReason {
+    why.code()
+        .parse()
+        .expect("the codes of the house are codes")
 }
 
 /// Returns why a recording must be shredded before it is fetched, if so. A held recording is always

@@ -90,7 +90,7 @@ impl MessageIntake {
     }
 
     /// Decides which messages are not kept.
-    pub(super) fn admission(&self) -> Arc<Admission> {
+    fn admission(&self) -> Arc<Admission> {
         Arc::clone(&self.admission)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{
-    super::{World, at, parsed, recording_id, vouched},
+    super::{World, at, name_locks::somebody_waits, parsed, recording_id, vouched},
     call, conference, leg, named, party, person, row, sealed, told,
 };
 use crate::{
@@ -201,14 +201,6 @@ async fn a_recording_has_the_parties_of_its_conference_or_else_of_its_call(world
             .collect();
         assert_eq!(found, expected, "{number}");
     }
-}
-
-/// Returns whether a writer waits for an advisory lock; always true on SQLite, which has one writer
-/// at a time.
-async fn somebody_waits(world: &World) -> bool {
-    const SQL: &str = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    world.is_sqlite() || world.int(SQL).await > 0
 }
 
 /// Returns a revocation by a process whose clock shows the third second.

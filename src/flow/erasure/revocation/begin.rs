@@ -3,12 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Revocations, close::withdrawal, work::AT_ONCE};
+use super::{
+    Revocations,
+    close::{lets_go, withdrawal},
+    work::AT_ONCE,
+};
 use crate::{
     db::{
         self, Unit, consents,
         outbox::OutboxKind,
-        parties, recordings,
+        recordings,
         revocations::{self, Revocation},
     },
     evidence::{NewEntry, ShredReason},
@@ -94,7 +98,8 @@ impl Revocations {
     /// Begins the revocations that follow from withdrawals, in the unit that records these, and
     /// returns their audit entries and ids. They are continued later, by
     /// [`Self::continue_for_a_while`] or the service. A permit that is limited to some accounts
-    /// reaches their recordings only, whatever is recorded in the conversation later.
+    /// reaches their recordings only, whatever is recorded in the conversation later. The unit
+    /// holds the locks of everybody concerned ([`crate::db::name_locks`]).
     ///
     /// # Errors
     /// Any database error.
@@ -106,13 +111,6 @@ impl Revocations {
         now: Timestamp,
     ) -> Result<(Vec<NewEntry>, Vec<RevocationId>), Error> {
         let by = permit.initiator();
-        // All of them at once, in one order.
-        let subject = |said: &&Statement| match &said.whom {
-            Whom::Subject(subject) => Some(*subject),
-            Whom::Leg(..) => None,
-        };
-        let subjects = withdrawals.iter().filter_map(subject).collect();
-        parties::lock_subjects(unit, &subjects).await?;
         let mut entries = Vec::new();
         let mut begun = Vec::new();
         for said in withdrawals {
@@ -281,10 +279,7 @@ impl Revocations {
             for recording in found {
                 let mut closed = closed.remove(&recording.id).unwrap_or_default();
                 closed.extend(revocation.purposes.iter().cloned());
-                let goes = revocation.is_whole()
-                    || recording.state == RecordingState::Shredded
-                    || !self.rulebook.opens_without(&recording, &closed, now);
-                if goes {
+                if lets_go(&self.rulebook, revocation, &recording, &closed, now) {
                     gone.push(recording)
                 } else {
                     stay.push(recording)

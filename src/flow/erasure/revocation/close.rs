@@ -25,11 +25,13 @@ use crate::{
         actor::Initiator,
         consent::{Answer, Method, Statement, Whom},
         id::{ConsentId, ReceiptId, RecordingId, VaultId},
-        recording::Recording,
+        name::Purpose,
+        recording::{Recording, RecordingState},
         revocation::{RevocationOutcome, Target},
         subject::Conversation,
         time::Timestamp,
     },
+    policy::Rulebook,
     vault,
 };
 
@@ -91,41 +93,68 @@ pub(super) fn receipt_of(
 }
 
 /// Closes a recording that is about to be sealed, and whose row is locked, for the revocations that
-/// cover it. Adds the audit entries to the unit.
+/// cover it. Adds the audit entries to the unit. Returns the revocation for which it must not be
+/// kept at all, if there is one.
 ///
 /// # Errors
-/// [`vault::Error::Gone`] if it must not be kept at all.
+/// The database's.
 pub(in crate::flow) async fn close_arriving(
     unit: &mut Unit,
+    rulebook: &Rulebook,
     recording: &Recording,
     now: Timestamp,
-) -> Result<(), vault::Error> {
-    for revocation in revocations::covering(unit, recording).await? {
-        if revocation.is_whole() {
-            let holds = holds::purposes(unit, &[recording.id]).await?;
-            if !holds.contains_key(&recording.id) {
-                return Err(vault::Error::Gone);
-            }
-            // For each of them, even if another has closed it before: each records what it reached.
-            let held = [(recording.id, RevocationOutcome::Held)];
-            revocations::enter(unit, revocation.id, &held, now).await?;
-            let closed = holds::close(unit, &[recording.id], &revocation.reason, now).await?;
-            if !closed.is_empty() {
-                let by = Initiator::Recorded(revocation.actor);
-                let id = Some(revocation.id);
-                let reason = &revocation.reason;
-                unit.audit(NewEntry::recording_revoked(
-                    now,
-                    by,
-                    recording.id,
-                    id,
-                    reason,
-                    None,
-                ));
-            }
-            continue;
+) -> Result<Option<Revocation>, vault::Error> {
+    let id = recording.id;
+    let covering = revocations::covering(unit, recording).await?;
+    if covering.is_empty() {
+        return Ok(None);
+    }
+    let is_held = holds::purposes(unit, &[id]).await?.contains_key(&id);
+    let mut closed = revocations::closed(unit, &[id]).await?;
+    let mut closed = closed.remove(&id).unwrap_or_default();
+    for revocation in covering {
+        closed.extend(revocation.purposes.iter().cloned());
+        match lets_go(rulebook, &revocation, recording, &closed, now) {
+            false => closing(unit, &revocation, std::slice::from_ref(recording), now).await?,
+            true if is_held => hold(unit, &revocation, id, now).await?,
+            true => return Ok(Some(revocation)),
         }
-        closing(unit, &revocation, std::slice::from_ref(recording), now).await?;
+    }
+    Ok(None)
+}
+
+/// Returns whether a revocation lets go of a recording that it covers: as a whole, or because no
+/// purpose opens it any more when all of these are closed.
+pub(super) fn lets_go(
+    rulebook: &Rulebook,
+    revocation: &Revocation,
+    recording: &Recording,
+    closed: &BTreeSet<Purpose>,
+    now: Timestamp,
+) -> bool {
+    revocation.is_whole()
+        || recording.state == RecordingState::Shredded
+        || !rulebook.opens_without(recording, closed, now)
+}
+
+/// Closes a recording to everything but the holds that keep it.
+async fn hold(
+    unit: &mut Unit,
+    revocation: &Revocation,
+    recording: RecordingId,
+    now: Timestamp,
+) -> Result<(), db::Error> {
+    // For each of them, even if another has closed it before: each records what it reached.
+    let held = [(recording, RevocationOutcome::Held)];
+    revocations::enter(unit, revocation.id, &held, now).await?;
+    let reason = &revocation.reason;
+    let closed = holds::close(unit, &[recording], reason, now).await?;
+    if !closed.is_empty() {
+        let by = Initiator::Recorded(revocation.actor);
+        let id = Some(revocation.id);
+        unit.audit(NewEntry::recording_revoked(
+            now, by, recording, id, reason, None,
+        ));
     }
     Ok(())
 }

@@ -103,6 +103,9 @@ impl Fetching {
                 .ok_or(vault::Error::Gone)?;
             quarantine_uncovered(unit, vec![(recording, ends)], now).await?;
         }
-        close_arriving(unit, recording, now).await
+        match close_arriving(unit, &self.rulebook, recording, now).await? {
+            Some(_) => Err(vault::Error::Gone),
+            None => Ok(()),
+        }
     }
 }

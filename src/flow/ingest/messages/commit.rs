@@ -3,14 +3,17 @@
 //! Owns the consequences that a message has in the unit that enters it: quarantine without evidence
 //! of consent, and revocations that cover it. Refuses to know how it is sealed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     db::{
         self, Db, Unit,
         accept::{self, Announcement, Then},
-        group_commit::{GroupCommit, GroupReceiver, GroupSender},
-        recordings, revocations,
+        group_commit::{CommitFailure, GroupCommit, GroupReceiver, GroupSender},
+        parties, recordings, revocations,
         work::{self, WorkKind},
     },
     evidence::NewEntry,
@@ -20,17 +23,19 @@ use crate::{
         error::Error,
         ingest::{
             arriving::quarantine_uncovered,
-            keep::{Admission, lets_go_unheard},
+            keep::{NOT_KEPT, lets_go_unheard, reason_of},
         },
         units::unit_with_keys,
     },
+    keyring,
     model::{
         crash,
         id::RecordingId,
         recording::{Recording, RecordingState},
+        subject::Conversation,
         time::{Clock, Timestamp},
     },
-    policy::{self, Rulebook},
+    policy::{self, NotKept, Permit, Rulebook, action},
     vault::{self, Cause, OnHold, SealedMessage, ShredOutcome, Vault},
 };
 
@@ -52,7 +57,6 @@ pub struct MessageCommitter {
     rulebook: Arc<Rulebook>,
     clock: Clock,
     shredding: Arc<Shredding>,
-    admission: Arc<Admission>,
     queue: GroupReceiver<ArrivingMessage>,
 }
 
@@ -65,7 +69,6 @@ impl MessageCommitter {
             rulebook: Arc::clone(&flow.rulebook),
             clock,
             shredding: Arc::clone(&flow.shredding),
-            admission: flow.message_intake.admission(),
             queue,
         }
     }
@@ -75,82 +78,41 @@ impl MessageCommitter {
         self.queue.run(self).await;
     }
 
-    async fn commit_all(&self, batch: &[&ArrivingMessage]) -> Result<(), Error> {
-        match self.commit_unit(batch).await {
-            // One unit each: a shred is the last act of its unit.
-            Err(Error::Vault(vault::Error::Gone)) if batch.len() > 1 => {
-                for message in batch {
-                    let entered = self.commit_unit(&[*message]).await?;
-                    self.check_again(&entered).await?;
-                }
-                Ok(())
-            }
-            entered => self.check_again(&entered?).await,
-        }
-    }
-
-    /// Handles what the unit that entered a message could not see: a revocation or a statement that
-    /// was committed beside it. Whatever is committed later finds the message.
-    async fn check_again(&self, entered: &[Recording]) -> Result<(), Error> {
-        let Some(earliest) = entered.iter().map(|recording| recording.collected_at).min() else {
-            return Ok(());
-        };
-        let mut tx = self.db.read().await?;
-        let is_covered = revocations::is_any_since(&mut tx, earliest).await?;
-        drop(tx);
-        let now = self.clock.now();
-        let mut waiting = Vec::new();
-        for recording in entered {
-            if let Some(why) = lets_go_unheard(&self.rulebook, recording) {
-                self.admission.let_go(recording.id, why).await?;
-            } else if is_covered && self.admission.is_revoked(recording).await? {
-                continue;
-            } else if let Some(period) = policy::quarantine(recording, &self.rulebook) {
-                waiting.push((recording.clone(), now.after(period)));
-            }
-        }
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let unit = self.db.unit("messages.quarantine", async |mut unit| {
-            quarantine_uncovered(&mut unit, waiting.clone(), now).await?;
-            unit.without_entry("a message that is in quarantine is no news");
-            Ok::<_, vault::Error>(())
-        });
-        Ok(unit.await?)
-    }
-
-    async fn commit_unit(&self, batch: &[&ArrivingMessage]) -> Result<Vec<Recording>, Error> {
-        let Committed {
-            entered,
-            gone,
-            shreds,
-        } = unit_with_keys(
+    async fn commit_unit(&self, batch: &[&ArrivingMessage]) -> Result<(), Error> {
+        let Refused { recordings, shreds } = unit_with_keys(
             &self.db,
             &self.vault,
             "messages.commit",
             async |mut unit| self.enter(&mut unit, batch).await,
         )
         .await?;
-        if !gone.is_empty() {
+        if !recordings.is_empty() {
             // Durable with the next piece of the journal, as the message itself.
-            let _ = self.shredding.done(&gone, shreds).kept()?;
+            let _ = self.shredding.done(&recordings, shreds).kept()?;
         }
         crash::point("messages.after_commit");
-        Ok(entered)
+        Ok(())
     }
 
-    /// Enters messages, and everything that must hold from then on.
+    /// Enters messages, and everything that must hold from then on. Returns those that are shredded
+    /// at once.
     ///
     /// # Errors
-    /// [`vault::Error::Gone`] inside if a revocation leaves nothing of one of several.
-    async fn enter(&self, unit: &mut Unit, batch: &[&ArrivingMessage]) -> Result<Committed, Error> {
+    /// [`vault::Error::Gone`] inside if one of several must not be kept: a shred is the last act of
+    /// its unit, so that one needs a unit of its own.
+    async fn enter(&self, unit: &mut Unit, batch: &[&ArrivingMessage]) -> Result<Refused, Error> {
         let now = self.clock.now();
         let announcements: Vec<&Announcement> =
             batch.iter().map(|message| &message.announcement).collect();
         let sealed: Vec<&SealedMessage> = batch.iter().map(|message| &message.sealed).collect();
+        share_names(unit, &announcements).await?;
         accept::announce(unit, &announcements, Then::Seal, now).await?;
-        self.raise_tiers(unit, &announcements, now).await?;
+        for recording in self.raise_tiers(unit, &announcements, now).await? {
+            if let Some(why) = lets_go_unheard(&self.rulebook, &recording) {
+                return self.let_go(unit, batch, recording, why).await;
+            }
+        }
+
         let entered = self.vault.enter_messages(unit, &sealed).await?;
         if entered.is_empty() {
             unit.without_entry("a message that came before is no news");
@@ -162,44 +124,87 @@ impl MessageCommitter {
             message.erase_at
         };
         follow_entering(unit, &self.rulebook, &entered, erase_at, now).await?;
-        let mut committed = Committed::default();
+        let refused = self.close(unit, batch, entered, now).await?;
+        crash::point("messages.before_commit");
+        Ok(refused)
+    }
+
+    /// Closes messages for the revocations that cover them.
+    async fn close(
+        &self,
+        unit: &mut Unit,
+        batch: &[&ArrivingMessage],
+        entered: Vec<Recording>,
+        now: Timestamp,
+    ) -> Result<Refused, Error> {
+        let earliest = entered.iter().map(|recording| recording.collected_at).min();
+        let Some(earliest) = earliest else {
+            return Ok(Refused::default());
+        };
+        if !revocations::is_any_since(unit, earliest).await? {
+            return Ok(Refused::default());
+        }
         for recording in entered {
-            match close_arriving(unit, &recording, now).await {
-                Ok(()) => committed.entered.push(recording),
-                Err(vault::Error::Gone) if batch.len() == 1 => {
-                    let covering = revocations::covering(unit, &recording).await?;
-                    let whole = covering.iter().find(|revocation| revocation.is_whole());
-                    let cause = Cause::revoked(whole.ok_or(vault::Error::Gone)?);
-                    let only = [&recording];
-                    let shred = self.vault.shred(unit, &only, cause, OnHold::Close);
-                    committed.shreds = shred.await?;
-                    committed.gone.push(recording);
-                }
-                Err(error) => return Err(error.into()),
+            let revoked = close_arriving(unit, &self.rulebook, &recording, now).await?;
+            if let Some(revocation) = revoked {
+                let cause = Cause::revoked(&revocation);
+                return self.refuse(unit, batch, recording, cause).await;
             }
         }
-        crash::point("messages.before_commit");
-        Ok(committed)
+        Ok(Refused::default())
+    }
+
+    /// Shreds a message that the policy does not keep, before it is sealed.
+    async fn let_go(
+        &self,
+        unit: &mut Unit,
+        batch: &[&ArrivingMessage],
+        recording: Recording,
+        why: NotKept,
+    ) -> Result<Refused, Error> {
+        let permit = Permit::of_vault(action::Shred);
+        let reason = reason_of(why);
+        let cause = Cause::permitted(&permit, &reason);
+        let refused = self.refuse(unit, batch, recording, cause).await?;
+        unit.count_as(NOT_KEPT, "reason", why.code(), 1);
+        Ok(refused)
+    }
+
+    async fn refuse(
+        &self,
+        unit: &mut Unit,
+        batch: &[&ArrivingMessage],
+        recording: Recording,
+        cause: Cause<'_>,
+    ) -> Result<Refused, Error> {
+        if batch.len() > 1 {
+            return Err(vault::Error::Gone.into());
+        }
+        let only = [&recording];
+        let shred = self.vault.shred(unit, &only, cause, OnHold::Close);
+        Ok(Refused {
+            shreds: shred.await?,
+            recordings: vec![recording],
+        })
     }
 
     /// Moves messages that were announced before to the tier of their content, before they are
-    /// sealed.
+    /// sealed. Returns those that wait to be sealed.
     async fn raise_tiers(
         &self,
         unit: &mut Unit,
         announcements: &[&Announcement],
         now: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Recording>, Error> {
         let rules = self.rulebook.current();
         let ids: Vec<RecordingId> = announcements.iter().map(|told| told.id).collect();
-        for recording in recordings::find_all(unit, &ids).await? {
+        let mut waiting = recordings::find_all(unit, &ids).await?;
+        waiting.retain(|recording| recording.state == RecordingState::Announced);
+        for recording in &mut waiting {
             let told = announcements.iter().find(|told| told.id == recording.id);
-            let Some(tier) = told.and_then(|told| rules.raised(&recording, [&told.tier])) else {
+            let Some(tier) = told.and_then(|told| rules.raised(recording, [&told.tier])) else {
                 continue;
             };
-            if recording.state != RecordingState::Announced {
-                continue;
-            }
             recordings::set_tier(unit, recording.id, &recording.tier, tier).await?;
             unit.audit(NewEntry::recording_reclassified(
                 now,
@@ -208,28 +213,60 @@ impl MessageCommitter {
                 tier,
                 &["content"],
             ));
+            recording.tier = tier.clone();
         }
-        Ok(())
+        Ok(waiting)
     }
 }
 
-/// What a unit did.
+/// Messages that are not kept, and their shreds.
 #[derive(Default)]
-struct Committed {
-    /// Messages that are sealed now.
-    entered: Vec<Recording>,
-    /// Those that a revocation left nothing of.
-    gone: Vec<Recording>,
+struct Refused {
+    recordings: Vec<Recording>,
     shreds: ShredOutcome,
 }
 
 impl GroupCommit<ArrivingMessage> for MessageCommitter {
-    async fn commit(&self, batch: &[&ArrivingMessage]) -> Result<(), db::Error> {
-        self.commit_all(batch).await.map_err(|error| match error {
-            Error::Vault(vault::Error::Db(error)) => error,
-            other => db::Error::Unavailable(other.to_string()),
+    async fn commit(&self, batch: &[&ArrivingMessage]) -> Result<(), CommitFailure> {
+        let Err(error) = self.commit_unit(batch).await else {
+            return Ok(());
+        };
+        let is_of_item = is_of_item(&error);
+        if let Error::Vault(vault::Error::Db(error)) = error {
+            return Err(error.into());
+        }
+        if is_of_item && batch.len() == 1 {
+            tracing::error!(%error, "a message cannot be entered");
+        }
+        let error = db::Error::Unavailable(error.to_string());
+        Err(match is_of_item {
+            true => CommitFailure::OfItem(error),
+            false => CommitFailure::OfAll(error),
         })
     }
+}
+
+/// Returns whether a message, its tier or its thread may be the cause, so that others may be entered
+/// without it.
+fn is_of_item(error: &Error) -> bool {
+    use vault::Error as Failed;
+    match error {
+        Error::Vault(Failed::Keyring(error)) => !matches!(error, keyring::Error::OtherEpoch(_)),
+        Error::Vault(error) => matches!(
+            error,
+            Failed::Gone | Failed::Seal(_) | Failed::WrongKey | Failed::BrokenReceipt(_)
+        ),
+        _ => false,
+    }
+}
+
+/// Locks what is known of these messages' threads until the unit ends.
+async fn share_names(unit: &mut Unit, told: &[&Announcement]) -> Result<(), db::Error> {
+    let threads = told.iter().filter_map(|told| told.thread.clone());
+    let accounts = told.iter().map(|told| told.source_ref.account());
+    let threads: BTreeSet<Conversation> = threads.collect();
+    let threads: Vec<Conversation> = threads.into_iter().collect();
+    parties::share(unit, accounts, &threads).await
 }
 
 /// Applies what follows when messages are entered: files are fetched, the source's copies are deleted

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{LINE, MessageIntake, commit::follow_entering, contact_of, content_tiers, erase_at};
 use crate::{
     db::{
-        self, Db,
+        self, Db, parties,
         work::{self, Lease},
     },
     flow::{
@@ -193,6 +193,12 @@ impl MessageFetching {
         unit_with_keys(&self.db, &self.vault, "messages.enter", async |mut unit| {
             let now = self.clock.now();
             let unit = &mut unit;
+            let threads: Vec<Conversation> = thread
+                .or(recording.thread.as_ref())
+                .cloned()
+                .into_iter()
+                .collect();
+            parties::share(unit, [recording.account()], &threads).await?;
             db::recordings::set_files(unit, recording.id, files).await?;
             if let Some(thread) = thread {
                 db::recordings::set_thread(unit, recording.id, thread).await?;
@@ -203,7 +209,10 @@ impl MessageFetching {
             };
             work::finish(unit, lease).await?;
             follow_entering(unit, &self.rulebook, &entered, |_| erase_at, now).await?;
-            Ok(close_arriving(unit, recording, now).await?)
+            match close_arriving(unit, &self.rulebook, recording, now).await? {
+                Some(_) => Err(vault::Error::Gone.into()),
+                None => Ok(()),
+            }
         })
         .await
     }
