@@ -20,7 +20,7 @@ use crate::{
         text::PolicyVersion,
     },
     policy::{
-        Basis, Cue, Explanation, MessageRule, PolicyDocument, Rules, Spoken, TierRule,
+        Basis, Cue, Explanation, MessageRule, PolicyDocument, Rules, Spoken, TierRule, ToRevoked,
         VoiceConsent, words,
     },
 };
@@ -53,6 +53,8 @@ struct Page<'a> {
     contact_is_mail: bool,
     says_collection: bool,
     keeps_messages: bool,
+    /// Whether messages to a person who revokes are shredded.
+    shreds_received: bool,
     /// The time for which a recording waits for evidence of consent, if recording is based on
     /// consent.
     quarantine: Option<String>,
@@ -140,6 +142,7 @@ impl<'a> Page<'a> {
                 || collection.shorter_than.is_some()
                 || collection.quieter_than.is_some(),
             keeps_messages,
+            shreds_received: collection.to_revoked == ToRevoked::Shred,
             quarantine: collection
                 .quarantine
                 .filter(|_| by_consent)

@@ -21,7 +21,7 @@ use crate::{
     db::revocations::{
         OutcomeCounts, ReachedRecording, Revocation, RevocationFilter, RevocationProgress,
     },
-    evidence::{RevocationReach, ShredReason},
+    evidence::{CountedKind, RevocationReach, ShredReason},
     flow::RevocationStatus,
     model::{
         actor::Actor,
@@ -72,6 +72,10 @@ pub(super) struct RevocationBody {
     revoked_at: Timestamp,
     /// The number of recordings with each outcome so far.
     counts: OutcomeCounts,
+    /// The same numbers by kind of communication, and by whether the person made these recordings or
+    /// received them from others.
+    #[schema(max_items = 10)]
+    kinds: Vec<CountedKind>,
     /// The number of recordings without an outcome yet.
     pending: u64,
     /// The receipts of shredded recordings, 1000 at most.
@@ -94,6 +98,7 @@ impl From<RevocationStatus> for RevocationBody {
         let RevocationStatus {
             revocation,
             counts,
+            kinds,
             pending,
             shredded,
             held,
@@ -103,6 +108,7 @@ impl From<RevocationStatus> for RevocationBody {
             state: revocation.state(),
             revoked_at: revocation.revoked_at,
             counts,
+            kinds,
             pending,
             receipts: shredded
                 .into_iter()

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     app::{App, NewStores},
     config::Config,
-    evidence::{self, KeySet, RevocationReceipt},
+    evidence::{self, CountedKind, KeySet, RevocationReceipt},
     flow::Flow,
     model::id::{ReceiptId, RecordingId, RevocationId},
     policy::{Permit, action},
@@ -183,10 +183,22 @@ fn revocation(receipt: &RevocationReceipt, out: Out) -> Result<ExitCode, Failure
         #[serde(flatten)]
         receipt: &'a RevocationReceipt,
     }
+    let kinds = receipt.kinds.iter().map(|counted| {
+        let CountedKind {
+            kind,
+            authorship,
+            shredded,
+            held,
+            closed,
+        } = counted;
+        format!(
+            "{kind}, {authorship}: {shredded} shredded, {held} kept by holds, {closed} closed\n"
+        )
+    });
+    let kinds: String = kinds.collect();
     out.facts(&Verified { verified: true, receipt }, || {
         format!(
-            "The receipt is valid: revocation {} of vault {} covers recordings collected until {} ({}). Shredded: {}, kept by holds: {}, closed to single \
-             purposes: {}.\n",
+            "The receipt is valid: revocation {} of vault {} covers recordings collected until {} ({}). Shredded: {}, kept by holds: {}, closed: {}.\n{kinds}",
             receipt.id, receipt.vault, receipt.revoked_at, receipt.reason, receipt.shredded, receipt.held, receipt.closed
         )
     })?;

@@ -23,7 +23,7 @@ pub use self::{
     position::{EntryDigest, InvalidDigest, Position},
     publication::Publication,
     receipt::{HeldCopy, Receipt, ReceiptState, Removal, ShredFacts},
-    revocation::{RevocationReach, RevocationReceipt},
+    revocation::{CountedKind, RevocationReach, RevocationReceipt},
     shred_reason::{InvalidShredReason, ShredReason},
     signing::{InvalidKey, Jwk, KeySet, Signer, VerifyingKey},
 };

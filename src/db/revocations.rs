@@ -16,7 +16,8 @@ pub(super) use self::outcomes::StoredOutcome;
 pub use self::{
     filter::{RevocationFilter, RevocationProgress, list},
     outcomes::{
-        OutcomeCounts, ReachedRecording, closed, count, enter, outcomes, receipts, settle, tell,
+        OutcomeCounts, ReachedRecording, closed, count, enter, outcomes, receipts, received,
+        settle, tell,
     },
     reach::{
         Unvouched, covering, legs, list_unvouched, pending, reach_again, reached, unvouched,

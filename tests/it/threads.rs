@@ -2,6 +2,7 @@
 
 mod moments;
 mod outgoing;
+mod revoking;
 
 use recvault::{
     demo::stand_in::{MessageFacts, MessageFile, RemainingMessage},

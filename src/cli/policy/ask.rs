@@ -113,6 +113,12 @@ fn compared(diff: &Diff) -> String {
             name.as_str()
         );
     }
+    if diff.to_revoked_now != diff.to_revoked_then {
+        text += &format!(
+            "\nWhat others wrote to a person who revokes: {} now, {} under the new version.\n",
+            diff.to_revoked_now, diff.to_revoked_then
+        );
+    }
     text + &format!(
         "\nDue by retention: {} now, {} immediately under the new version.\n",
         diff.due_now, diff.due_then

@@ -17,7 +17,9 @@ use super::{
 };
 use crate::model::{
     id::{ReceiptId, RevocationId, VaultId},
+    media::MediaKind,
     name::Purpose,
+    revocation::Authorship,
     time::Timestamp,
 };
 
@@ -80,10 +82,30 @@ pub struct RevocationReceipt {
     pub held: u64,
     /// The number of recordings that are closed to the revoked purposes.
     pub closed: u64,
+    /// The same numbers by kind and part, in that order; without those that are all zero.
+    pub kinds: Vec<CountedKind>,
     /// [`digest_of`] the receipts.
     pub receipts_sha256: String,
     /// The state.
     pub state: RevocationState,
+}
+
+/// The outcomes for the recordings of one kind in which the person had one part.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct CountedKind {
+    /// The kind of communication.
+    pub kind: MediaKind,
+    /// Whether the revoking person made these, or received them from others.
+    pub authorship: Authorship,
+    /// The number of shredded recordings.
+    pub shredded: u64,
+    /// The number of recordings that have a hold.
+    pub held: u64,
+    /// The number of recordings that are closed to the revoked purposes.
+    pub closed: u64,
 }
 
 /// Why a text is not a valid receipt of a revocation.
@@ -98,6 +120,9 @@ pub enum Error {
     /// The stated state is not the one that follows from the counts.
     #[error("`state` contradicts `held`")]
     State,
+    /// The numbers by kind are not those of the whole.
+    #[error("`kinds` does not add up to `shredded`, `held` and `closed`")]
+    Kinds,
     /// It was issued before the revocation.
     #[error("`iat` is before `revoked_at`")]
     IssuedBefore,
@@ -123,6 +148,18 @@ impl RevocationReceipt {
             serde_json::from_slice(&payload).map_err(|error| Error::Claims(error.to_string()))?;
         if receipt.state != RevocationState::after(receipt.held) {
             return Err(Error::State);
+        }
+        let total = |of: fn(&CountedKind) -> u64| {
+            let numbers = receipt.kinds.iter().map(of);
+            numbers.fold(0_u64, u64::saturating_add)
+        };
+        let totals = [
+            total(|kind| kind.shredded),
+            total(|kind| kind.held),
+            total(|kind| kind.closed),
+        ];
+        if totals != [receipt.shredded, receipt.held, receipt.closed] {
+            return Err(Error::Kinds);
         }
         if receipt.issued_at_s < receipt.revoked_at.as_millis().div_euclid(1000) {
             return Err(Error::IssuedBefore);
@@ -179,6 +216,22 @@ mod tests {
             shredded: 2,
             held: 0,
             closed: 1,
+            kinds: vec![
+                CountedKind {
+                    kind: MediaKind::Message,
+                    authorship: Authorship::Own,
+                    shredded: 2,
+                    held: 0,
+                    closed: 0,
+                },
+                CountedKind {
+                    kind: MediaKind::Message,
+                    authorship: Authorship::Received,
+                    shredded: 0,
+                    held: 0,
+                    closed: 1,
+                },
+            ],
             receipts_sha256: digest_of(&[]),
             state: RevocationState::Complete,
         }
@@ -202,6 +255,14 @@ mod tests {
         assert_eq!(
             RevocationReceipt::verify(&unfinished.sign(&signer()), &keys()),
             Err(Error::State)
+        );
+        let less = RevocationReceipt {
+            kinds: Vec::new(),
+            ..receipt()
+        };
+        assert_eq!(
+            RevocationReceipt::verify(&less.sign(&signer()), &keys()),
+            Err(Error::Kinds)
         );
         let early = RevocationReceipt {
             issued_at_s: 1_799_999_999,

@@ -1,4 +1,4 @@
-//! Revocations: their targets, and the outcome for each recording.
+//! Revocations: their targets, the outcome for each recording, and the person's part in it.
 //!
 //! Owns the names. Refuses to know the scope of a revocation over time: the database and the flows
 //! define it.
@@ -96,6 +96,37 @@ pub enum RevocationOutcome {
 
 crate::word_set!(RevocationOutcome);
 
+/// The part of a revoking person in a recording.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+    serde_with::DeserializeFromStr,
+    utoipa::ToSchema,
+)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
+#[schema(rename_all = "lowercase")]
+pub enum Authorship {
+    /// They made it, alone or with others: a message that they wrote, a call that they were in.
+    /// Also whatever a revocation reaches that is not of a person.
+    Own,
+    /// Somebody else wrote it to them.
+    Received,
+}
+
+crate::word_set!(Authorship);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,5 +156,7 @@ mod tests {
     fn outcomes_have_their_words_everywhere() {
         crate::samples::words_are::<RevocationOutcome>("shredded held closed");
         crate::samples::json_has_the_words::<RevocationOutcome>();
+        crate::samples::words_are::<Authorship>("own received");
+        crate::samples::json_has_the_words::<Authorship>();
     }
 }

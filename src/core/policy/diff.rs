@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::{
     consent::Consents,
     decide::{Decision, decide},
+    document::ToRevoked,
     facts::{DecisionFacts, StandingApproval},
     retention::due,
     rules::{Rulebook, Rules},
@@ -45,6 +46,10 @@ pub struct Diff {
     pub recordings: u64,
     /// By purpose, in the order of the new version; purposes that it no longer has come last.
     pub purposes: Vec<Tally>,
+    /// What becomes of what others wrote to a person who revokes, under the version in force.
+    pub to_revoked_now: ToRevoked,
+    /// The same under the new version.
+    pub to_revoked_then: ToRevoked,
     /// Recordings that are due by retention under the version in force.
     pub due_now: u64,
     /// Recordings that would be due immediately under the new version.
@@ -167,6 +172,8 @@ impl<'a> PolicyComparison<'a> {
                 to_version: to.current().version().to_owned(),
                 recordings: 0,
                 purposes: purposes.iter().map(tally).collect(),
+                to_revoked_now: from.current().document().collection.to_revoked,
+                to_revoked_then: to.current().document().collection.to_revoked,
                 due_now: 0,
                 due_then: 0,
             },

@@ -103,6 +103,8 @@ pub struct Collection {
     pub shorter_than: Option<Duration>,
     /// Recordings whose peak never exceeds this 16-bit value, 1 to 32767, are discarded.
     pub quieter_than: Option<u16>,
+    /// What becomes of what others wrote to a person who revokes.
+    pub to_revoked: ToRevoked,
 }
 
 impl Default for Collection {
@@ -115,9 +117,36 @@ impl Default for Collection {
             labels: Vec::new(),
             shorter_than: None,
             quieter_than: None,
+            to_revoked: ToRevoked::default(),
         }
     }
 }
+
+/// What becomes of what others wrote to a person who revokes.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
+pub enum ToRevoked {
+    /// It stays, closed to every purpose that rests on consent.
+    #[default]
+    KeepClosed,
+    /// It is shredded, as what the person wrote.
+    Shred,
+}
+
+crate::word_set!(ToRevoked);
 
 /// The kinds that a policy keeps without naming any.
 pub(super) const KEPT_UNSAID: [MediaKind; 1] = [MediaKind::CallAudio];

@@ -41,6 +41,7 @@ impl Rules {
                 "labels": collection.labels,
                 "shorter_than_s": seconds(collection.shorter_than),
                 "quieter_than": collection.quieter_than,
+                "to_revoked": collection.to_revoked,
             },
             "consent": consent(&policy.consent),
             "default_tier": policy.default_tier,

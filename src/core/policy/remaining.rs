@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    document::{Basis, PurposeRule},
+    document::{Basis, PurposeRule, ToRevoked},
     rules::{Rulebook, Rules},
 };
 use crate::model::{name::Purpose, recording::Recording, time::Timestamp};
@@ -34,6 +34,13 @@ impl Rulebook {
         purposes
             .map(|purpose| &purpose.name)
             .any(|name| remains(self.current(), name) && remains(pinned, name))
+    }
+
+    /// Returns whether a recording is shredded when a person revokes to whom somebody else wrote it:
+    /// by the current or by the pinned version.
+    pub fn shreds_received(&self, recording: &Recording) -> bool {
+        self.binding(&recording.policy_digest)
+            .any(|rules| rules.document().collection.to_revoked == ToRevoked::Shred)
     }
 
     /// Returns whether any version that a recording may be pinned to bases this purpose on consent:

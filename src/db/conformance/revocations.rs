@@ -10,7 +10,7 @@ use crate::{
     db::{
         Error, Term, Tx, audit,
         endings::{self, StreamEnding},
-        revocations::{self, Revocation},
+        revocations::{self, OutcomeCounts, Revocation},
         work::{self, Lease, WorkKind},
     },
     evidence::NewEntry,
@@ -202,6 +202,7 @@ async fn a_recording_is_dealt_with_once(world: &World) {
     let counts = revocations::count(&mut world.tx().await, of_all.id)
         .await
         .unwrap();
+    let counts = OutcomeCounts::of(&counts);
     assert_eq!((counts.shredded, counts.held, counts.closed), (0, 1, 1));
     assert_eq!(
         revocations::closed(&mut world.tx().await, &ids)

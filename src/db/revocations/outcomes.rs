@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use const_format::formatcp;
 
-use super::reopen;
+use super::{Revocation, reopen};
 use crate::{
     db::{
         error::Error,
@@ -16,10 +16,12 @@ use crate::{
         table::{TableRow as _, table},
         tx::{Arg, Tx, set},
     },
+    evidence::CountedKind,
     model::{
         id::{ReceiptId, RecordingId, RevocationId},
+        media::MediaKind,
         name::Purpose,
-        revocation::RevocationOutcome,
+        revocation::{Authorship, RevocationOutcome, Target},
         time::Timestamp,
     },
 };
@@ -34,6 +36,8 @@ table! {
             revocation: RevocationId = "revocation_id",
         }
         outcome: RevocationOutcome = "outcome",
+        authorship: Authorship = "authorship",
+        kind: MediaKind = "kind",
     }
 }
 
@@ -58,6 +62,19 @@ pub struct OutcomeCounts {
     pub closed: u64,
 }
 
+impl OutcomeCounts {
+    /// Returns the numbers of all kinds together.
+    pub fn of(kinds: &[CountedKind]) -> Self {
+        let mut all = Self::default();
+        for kind in kinds {
+            all.shredded += kind.shredded;
+            all.held += kind.held;
+            all.closed += kind.closed;
+        }
+        all
+    }
+}
+
 /// A recording that a revocation reached.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct ReachedRecording {
@@ -69,6 +86,18 @@ pub struct ReachedRecording {
     pub receipt: Option<ReceiptId>,
 }
 
+/// The condition under which a person made a recording that a revocation of theirs reaches.
+macro_rules! made {
+    ($person:literal) => {
+        concat!(
+            "(recordings.author IS NULL OR EXISTS (SELECT 1 FROM parties WHERE parties.subject = ",
+            $person,
+            " AND parties.leg = recordings.author
+                AND parties.conversation IN (recordings.call_sid, recordings.conference_sid, recordings.thread)))"
+        )
+    };
+}
+
 /// Inserts outcomes that are not stored yet. If there are any, a revocation that was done runs
 /// again. Returns their number.
 pub async fn enter(
@@ -78,9 +107,12 @@ pub async fn enter(
     now: Timestamp,
 ) -> Result<u64, Error> {
     const SQL: &str = formatcp!(
-        "/* revocations.enter */ {} SELECT key, $1, value->>'outcome' FROM json_each($2) AS reached
+        "/* revocations.enter */ {} SELECT reached.key, $1, reached.value->>'outcome',
+          CASE WHEN COALESCE(revocations.reach, '') <> 'subject' OR {} THEN 'own' ELSE 'received' END, recordings.kind
+        FROM json_each($2) AS reached JOIN recordings ON recordings.id = reached.key LEFT JOIN revocations ON revocations.id = $1
         WHERE true ON CONFLICT (recording_id, revocation_id) DO NOTHING",
-        StoredOutcome::INSERT_INTO
+        StoredOutcome::INSERT_INTO,
+        made!("revocations.target")
     );
     let document: BTreeMap<String, _> = outcomes
         .iter()
@@ -99,6 +131,27 @@ pub async fn enter(
         reopen(tx, &[id].into(), now).await?;
     }
     Ok(entered)
+}
+
+/// Returns those of these recordings that others wrote to the revocation's person.
+pub async fn received(
+    tx: &mut Tx,
+    revocation: &Revocation,
+    ids: &[RecordingId],
+) -> Result<BTreeSet<RecordingId>, Error> {
+    const SQL: &str = formatcp!(
+        "/* revocations.received */ SELECT recordings.id FROM recordings
+        WHERE recordings.id IN (SELECT key FROM json_each($2)) AND NOT {}",
+        made!("$1")
+    );
+    let Target::Subject(subject) = revocation.target else {
+        return Ok(BTreeSet::new());
+    };
+    let args = [Arg::Text(&subject.to_string()), Arg::Text(&set(ids))];
+    let rows = tx.fetch_all(SQL, &args).await?;
+    rows.iter()
+        .map(|row| row.parse("recordings", "id", "id"))
+        .collect()
 }
 
 /// Notifies every process through [`news`] that recordings are closed to some purposes, so that
@@ -139,19 +192,26 @@ pub async fn closed(
     Ok(closed)
 }
 
-/// Returns the number of recordings with each outcome.
-pub async fn count(tx: &mut Tx, id: RevocationId) -> Result<OutcomeCounts, Error> {
-    const SQL: &str = "/* revocations.count */ SELECT outcome, COUNT(*) AS n FROM revoked WHERE revocation_id = $1 GROUP BY outcome";
-    let mut counts = OutcomeCounts::default();
-    for row in tx.fetch_all(SQL, &[Arg::Text(&id.to_string())]).await? {
-        let n = row.number("revoked", "n", "outcome")?;
-        match row.parse("revoked", "outcome", "outcome")? {
-            RevocationOutcome::Shredded => counts.shredded = n,
-            RevocationOutcome::Held => counts.held = n,
-            RevocationOutcome::Closed => counts.closed = n,
-        }
-    }
-    Ok(counts)
+/// Returns the number of recordings with each outcome, by kind and part.
+pub async fn count(tx: &mut Tx, id: RevocationId) -> Result<Vec<CountedKind>, Error> {
+    const SQL: &str = "/* revocations.count */
+        SELECT kind, authorship, COUNT(CASE WHEN outcome = 'shredded' THEN 1 END) AS shredded,
+          COUNT(CASE WHEN outcome = 'held' THEN 1 END) AS held, COUNT(CASE WHEN outcome = 'closed' THEN 1 END) AS closed
+        FROM revoked WHERE revocation_id = $1 GROUP BY kind, authorship";
+    const T: &str = "revoked";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&id.to_string())]).await?;
+    let counted = rows.iter().map(|row| {
+        Ok(CountedKind {
+            kind: row.parse(T, "kind", "kind")?,
+            authorship: row.parse(T, "authorship", "kind")?,
+            shredded: row.number(T, "shredded", "kind")?,
+            held: row.number(T, "held", "kind")?,
+            closed: row.number(T, "closed", "kind")?,
+        })
+    });
+    let mut counted = counted.collect::<Result<Vec<_>, Error>>()?;
+    counted.sort_by_key(|counted| (counted.kind, counted.authorship));
+    Ok(counted)
 }
 
 /// Returns the receipts of all recordings that a revocation shredded or found shredded, in no

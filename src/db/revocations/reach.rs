@@ -2,7 +2,7 @@
 //!
 //! Owns the one SQL text that defines which recordings a target includes. A person is reached in
 //! every conversation in which they are a party, whether the recording is of the call or of the
-//! conference; of a thread, in the messages that they wrote. A party that was named after the revocation is reached only if the naming was
+//! conference; of a thread, in the messages that they wrote, and in those that they received. A party that was named after the revocation is reached only if the naming was
 //! vouched for with the `revoke` action ([`Vouched`](crate::db::parties::Vouched)).
 
 use const_format::formatcp;
@@ -26,14 +26,14 @@ use crate::{
 };
 
 /// The condition under which a revocation of `revoked_at` reaches a recording through this party:
-/// the recording was not written by another, and the party was named by then, or its naming is
-/// vouched for the recording's account.
+/// the recording is of the party, and the party was named by then, or its naming is vouched for the
+/// recording's account.
 macro_rules! by_place {
     ($revoked_at:literal) => {
         concat!(
-            "((recordings.author IS NULL OR recordings.author = parties.leg) AND (parties.vouched_for = '*' OR parties.named_at <= ",
+            "(parties.vouched_for = '*' OR parties.named_at <= ",
             $revoked_at,
-            " OR (parties.vouched_for <> '' AND parties.vouched_for LIKE '%' || recordings.account || '%')))"
+            " OR (parties.vouched_for <> '' AND parties.vouched_for LIKE '%' || recordings.account || '%'))"
         )
     };
 }

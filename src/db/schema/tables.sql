@@ -461,9 +461,12 @@ CREATE TABLE revoked (
   recording_id TEXT NOT NULL REFERENCES recordings (id),
   revocation_id TEXT NOT NULL,
   outcome TEXT NOT NULL,         -- shredded | held | closed
+  -- own: the revoking person made it, or it is no person's revocation | received: another wrote it to them
+  authorship TEXT NOT NULL,
+  kind TEXT NOT NULL,            -- that of the recording, for counting
   PRIMARY KEY (recording_id, revocation_id)
 );
-CREATE INDEX revoked_by_revocation ON revoked (revocation_id, outcome);
+CREATE INDEX revoked_by_revocation ON revoked (revocation_id, outcome, authorship, kind);
 
 -- Requests for the approval of a second person.
 CREATE TABLE approvals (

@@ -6,7 +6,8 @@ use super::{Reader, walk::Section};
 use crate::{
     model::{media::MediaKind, name::Purpose},
     policy::document::{
-        Basis, Collection, ContentRule, KEPT_UNSAID, Pattern, PurposeRule, Recipient, Right, quote,
+        Basis, Collection, ContentRule, KEPT_UNSAID, Pattern, PurposeRule, Recipient, Right,
+        ToRevoked, quote,
     },
 };
 
@@ -29,6 +30,9 @@ impl Reader<'_> {
         let quieter_than = section.given("quieter_than", |section| {
             self.whole(section, "quieter_than", 1..=32767)
         });
+        let to_revoked = section.given("to_revoked", |section| {
+            section.parsed::<ToRevoked>("to_revoked", self.faults)
+        });
         section.finish(self.faults);
         let collection = Collection {
             kinds: kinds?.unwrap_or_else(|| KEPT_UNSAID.into()),
@@ -38,6 +42,7 @@ impl Reader<'_> {
             labels: labels?.unwrap_or_default(),
             shorter_than: shorter_than?,
             quieter_than: quieter_than?.and_then(|sample| u16::try_from(sample).ok()),
+            to_revoked: to_revoked?.map(|word| word.value).unwrap_or_default(),
         };
         if collection.basis == Some(Basis::Consent) && collection.quarantine.is_none() {
             self.faults.add(

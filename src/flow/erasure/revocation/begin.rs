@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Revocations,
-    close::{lets_go, withdrawal},
+    close::{authorship_in, lets_go, withdrawal},
     work::AT_ONCE,
 };
 use crate::{
@@ -271,6 +271,7 @@ impl Revocations {
         let mut tx = self.db.read().await?;
         for ids in ids.chunks(LOOKED_UP) {
             let found = recordings::find_all(&mut tx, ids).await?;
+            let received = revocations::received(&mut tx, revocation, ids).await?;
             let mut closed = if revocation.is_whole() {
                 BTreeMap::new()
             } else {
@@ -279,7 +280,15 @@ impl Revocations {
             for recording in found {
                 let mut closed = closed.remove(&recording.id).unwrap_or_default();
                 closed.extend(revocation.purposes.iter().cloned());
-                if lets_go(&self.rulebook, revocation, &recording, &closed, now) {
+                let authorship = authorship_in(&received, recording.id);
+                if lets_go(
+                    &self.rulebook,
+                    revocation,
+                    &recording,
+                    authorship,
+                    &closed,
+                    now,
+                ) {
                     gone.push(recording)
                 } else {
                     stay.push(recording)

@@ -17,7 +17,7 @@ use crate::{
         revocations::{self, OutcomeCounts, Revocation},
     },
     evidence::{
-        NewEntry,
+        CountedKind, NewEntry,
         revocation::{RevocationReach, RevocationReceipt, RevocationState, digest_of},
     },
     flow::{erasure::shredding::units::SayCount, error::Error},
@@ -27,7 +27,7 @@ use crate::{
         id::{ConsentId, ReceiptId, RecordingId, VaultId},
         name::Purpose,
         recording::{Recording, RecordingState},
-        revocation::{RevocationOutcome, Target},
+        revocation::{Authorship, RevocationOutcome, Target},
         subject::Conversation,
         time::Timestamp,
     },
@@ -66,10 +66,11 @@ impl Revocations {
 pub(super) fn receipt_of(
     vault: VaultId,
     revocation: &Revocation,
-    counts: OutcomeCounts,
+    kinds: Vec<CountedKind>,
     receipts: &[ReceiptId],
     now: Timestamp,
 ) -> RevocationReceipt {
+    let counts = OutcomeCounts::of(&kinds);
     RevocationReceipt {
         vault,
         id: revocation.id,
@@ -87,6 +88,7 @@ pub(super) fn receipt_of(
         shredded: counts.shredded,
         held: counts.held,
         closed: counts.closed,
+        kinds,
         receipts_sha256: digest_of(receipts),
         state: RevocationState::after(counts.held),
     }
@@ -114,7 +116,9 @@ pub(in crate::flow) async fn close_arriving(
     let mut closed = closed.remove(&id).unwrap_or_default();
     for revocation in covering {
         closed.extend(revocation.purposes.iter().cloned());
-        match lets_go(rulebook, &revocation, recording, &closed, now) {
+        let received = revocations::received(unit, &revocation, &[id]).await?;
+        let authorship = authorship_in(&received, id);
+        match lets_go(rulebook, &revocation, recording, authorship, &closed, now) {
             false => closing(unit, &revocation, std::slice::from_ref(recording), now).await?,
             true if is_held => hold(unit, &revocation, id, now).await?,
             true => return Ok(Some(revocation)),
@@ -124,17 +128,32 @@ pub(in crate::flow) async fn close_arriving(
 }
 
 /// Returns whether a revocation lets go of a recording that it covers: as a whole, or because no
-/// purpose opens it any more when all of these are closed.
+/// purpose opens it any more when all of these are closed. What others wrote to the person stays,
+/// unless the policy says otherwise.
 pub(super) fn lets_go(
     rulebook: &Rulebook,
     revocation: &Revocation,
     recording: &Recording,
+    authorship: Authorship,
     closed: &BTreeSet<Purpose>,
     now: Timestamp,
 ) -> bool {
-    revocation.is_whole()
-        || recording.state == RecordingState::Shredded
-        || !rulebook.opens_without(recording, closed, now)
+    if recording.state == RecordingState::Shredded {
+        return true;
+    }
+    let may_go = authorship == Authorship::Own || rulebook.shreds_received(recording);
+    may_go && (revocation.is_whole() || !rulebook.opens_without(recording, closed, now))
+}
+
+/// Returns the part of the revocation's person in a recording.
+pub(super) fn authorship_in(
+    received: &BTreeSet<RecordingId>,
+    recording: RecordingId,
+) -> Authorship {
+    match received.contains(&recording) {
+        true => Authorship::Received,
+        false => Authorship::Own,
+    }
 }
 
 /// Closes a recording to everything but the holds that keep it.
@@ -245,8 +264,26 @@ async fn statements(
             .map(|conversation| Whom::Leg(conversation, None))
             .collect(),
     };
+    // A thread has many messages, which are closed some at a time.
+    let conversations: Vec<Conversation> = whom
+        .iter()
+        .filter_map(|whom| match whom {
+            Whom::Leg(conversation, _) => Some(conversation.clone()),
+            Whom::Subject(_) => None,
+        })
+        .collect();
+    let known = consents::find(tx, &[], &conversations).await?;
+    let is_said = |whom: &Whom| {
+        known.iter().any(|said| {
+            said.whom == *whom
+                && said.answer == Answer::Withdrawn
+                && said.purposes == revocation.purposes
+                && said.at >= revocation.revoked_at
+        })
+    };
     Ok(whom
         .into_iter()
+        .filter(|whom| !is_said(whom))
         .map(|whom| said(revocation, whom, now))
         .collect())
 }

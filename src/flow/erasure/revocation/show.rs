@@ -8,7 +8,7 @@ use crate::{
         revocations::{self, OutcomeCounts, ReachedRecording, Revocation, RevocationFilter},
         shreds,
     },
-    evidence::ShredReason,
+    evidence::{CountedKind, ShredReason},
     flow::{
         erasure::shredding::units::SayCount,
         error::Error,
@@ -31,6 +31,8 @@ pub struct RevocationStatus {
     pub revocation: Revocation,
     /// The number of recordings with each outcome so far.
     pub counts: OutcomeCounts,
+    /// The same by kind and part.
+    pub kinds: Vec<CountedKind>,
     /// The number of recordings still to be processed.
     pub pending: u64,
     /// The first shredded recordings, 1000 at most, in the order of their ids.
@@ -77,7 +79,7 @@ impl Revocations {
         if revocation.is_done && shreds::undurable_of(&mut tx, id).await? > 0 {
             return Err(waits());
         }
-        let counts = revocations::count(&mut tx, id).await?;
+        let kinds = revocations::count(&mut tx, id).await?;
         let pending = if revocation.is_done {
             0
         } else {
@@ -91,7 +93,8 @@ impl Revocations {
         let held = held.into_iter().map(|reached| reached.recording).collect();
         Ok(RevocationStatus {
             revocation,
-            counts,
+            counts: OutcomeCounts::of(&kinds),
+            kinds,
             pending,
             shredded,
             held,

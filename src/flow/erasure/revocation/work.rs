@@ -15,7 +15,7 @@ use crate::{
         self, holds,
         outbox::OutboxKind,
         recordings,
-        revocations::{self, Revocation},
+        revocations::{self, OutcomeCounts, Revocation},
         work::{self, Lease, WorkKind},
     },
     evidence::{NewEntry, ShredReason},
@@ -359,10 +359,11 @@ impl Revocations {
                 unit.abandon();
                 return Ok::<_, vault::Error>(false);
             }
-            let counts = revocations::count(&mut unit, id).await?;
+            let kinds = revocations::count(&mut unit, id).await?;
+            let counts = OutcomeCounts::of(&kinds);
             let receipts = revocations::receipts(&mut unit, id).await?;
             let vault = &self.vault;
-            let receipt = receipt_of(vault.id(), revocation, counts, &receipts, now);
+            let receipt = receipt_of(vault.id(), revocation, kinds, &receipts, now);
             let jws = vault.sign_revocation(&mut unit, &receipt).await?;
             revocations::finish(&mut unit, lease, &jws, now).await?;
             unit.to_journal(OutboxKind::Revocation, &[id], now);

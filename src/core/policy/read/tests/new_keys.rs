@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{SHIPPED, assert_told};
-use crate::policy::{Basis, PolicyDocument, View};
+use crate::policy::{Basis, PolicyDocument, ToRevoked, View};
 
 #[test]
 fn what_the_new_keys_hold_is_read() {
@@ -21,6 +21,7 @@ fn what_the_new_keys_hold_is_read() {
         (collection.shorter_than, collection.quieter_than),
         (Some(Duration::from_secs(1)), Some(16))
     );
+    assert_eq!(collection.to_revoked, ToRevoked::KeepClosed);
     assert_eq!(
         collection
             .labels
@@ -145,6 +146,12 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
             "quieter_than = 32768",
             "32768",
             "must be from 1 to 32767",
+        ),
+        (
+            "to_revoked = \"keep-closed\"",
+            "to_revoked = \"keep\"",
+            "\"keep\"",
+            "expected one of `keep-closed`, `shred`",
         ),
         (
             "quieter_than = 16",
