@@ -1,20 +1,24 @@
 //! Pages of the key tree and the entries that point into them.
 
+mod leaves;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use const_format::formatcp;
 
+pub use self::leaves::{NewKeys, claim_leaves};
 pub(super) use self::stored::{IntendedVault, StoredKeyEntry, StoredPage, StoredVault};
 use super::{
     error::Error,
-    lease::Term,
     table::TableRow,
     tx::{Arg, BINDS, Tx, set},
 };
 use crate::{
-    keyring::{LEAF, PageRow, PageSlot, SERVICE, tree},
+    keyring::{
+        LEAF, PageRow, PageSlot, SERVICE,
+        tree::{self, ROOT_LEVEL},
+    },
     model::{
         artefact::Leg,
         id::{DatabaseId, HolderId, PageId, RecordingId, VaultId},
@@ -157,13 +161,19 @@ pub async fn pages(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<Vec<PageRow>
     pages_of(tx, SQL, &set(pages)).await
 }
 
-/// Locks pages for the rest of the unit, in the order of their ids. Called before the pages are
-/// read, it serialises concurrent writers; without it all but one of them would have to retry.
-/// SQLite has one writer at a time.
+/// Locks pages for the rest of the unit. Called before the pages are read, it serialises concurrent
+/// writers; without it all but one of them would have to retry. SQLite has one writer at a time.
+///
+/// Pages are locked in one order, so that no two units wait for each other: leaves by their ids, all
+/// at once; then the root page; then the other pages. Who locks other pages than leaves locks the
+/// root page first, and is then the only one who does.
 pub async fn lock(tx: &mut Tx, pages: &BTreeSet<PageId>) -> Result<(), Error> {
-    const SQL: &str = "/* keys.lock */
-        SELECT id FROM pages WHERE id IN (SELECT key FROM json_each($1)) ORDER BY id FOR NO KEY UPDATE";
-    if tx.is_postgres() {
+    const SQL: &str = formatcp!(
+        "/* keys.lock */
+        SELECT id FROM pages WHERE id IN (SELECT key FROM json_each($1))
+        ORDER BY CASE level WHEN {LEAF} THEN 0 WHEN {ROOT_LEVEL} THEN 1 ELSE 2 END, id FOR NO KEY UPDATE"
+    );
+    if tx.is_postgres() && !pages.is_empty() {
         tx.execute(SQL, &[Arg::Text(&set(pages))]).await?;
     }
     Ok(())
@@ -187,44 +197,13 @@ pub async fn service_page(tx: &mut Tx) -> Result<Option<PageId>, Error> {
 }
 
 /// Returns a page of this tier and level with a free slot. (For leaves with record keys, see
-/// [`claim_leaf`].)
+/// [`claim_leaves`].)
 pub async fn page_with_room(tx: &mut Tx, tier: &str, level: u8) -> Result<Option<PageId>, Error> {
     const SQL: &str = "/* keys.page_with_room */ SELECT id FROM pages WHERE tier = $1 AND level = $2 AND used < 128 ORDER BY used DESC LIMIT 1";
     let row = tx
         .fetch_first(SQL, &[Arg::Text(tier), Arg::Int(level.into())])
         .await?;
     row.map(|row| row.parse("pages", "id", "id")).transpose()
-}
-
-/// Returns a leaf page with a free slot that `filler` holds or may claim. Each process fills its
-/// own leaves, so that writers do not conflict.
-///
-/// The conditions are repeated, because PostgreSQL checks only the outer ones again after it waited
-/// for the lock on the chosen row.
-pub async fn claim_leaf(
-    tx: &mut Tx,
-    tier: &str,
-    filler: HolderId,
-    term: Term,
-) -> Result<Option<PageId>, Error> {
-    let Term { now, until, beyond } = term;
-    const SQL: &str = "/* keys.claim_leaf */
-        UPDATE pages SET filler = $2, filler_until = $4
-        WHERE id = (SELECT id FROM pages WHERE tier = $1 AND level = 0 AND used < 128 AND (filler = $2 OR filler_until < $3 OR filler_until > $5)
-                    ORDER BY filler = $2 DESC, used DESC LIMIT 1)
-          AND used < 128 AND (filler = $2 OR filler_until < $3 OR filler_until > $5)
-        RETURNING id";
-    let args = [
-        Arg::Text(tier),
-        Arg::Text(&filler.to_string()),
-        Arg::Int(now.as_millis()),
-        Arg::Int(until.as_millis()),
-        Arg::Int(beyond.as_millis()),
-    ];
-    tx.fetch_first(SQL, &args)
-        .await?
-        .map(|row| row.parse("pages", "id", "id"))
-        .transpose()
 }
 
 /// Inserts a new page; a leaf belongs to `filler` until `until`.

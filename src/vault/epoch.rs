@@ -461,7 +461,10 @@ impl Inner {
             .into_iter()
             .collect::<Option<_>>()
             .ok_or(keyring::Error::BrokenPath)?;
-        key_rows::lock(tx, &children.union(&parents).copied().collect()).await?;
+        // The root page too, because the parents are no leaves.
+        let mut all: BTreeSet<PageId> = children.union(&parents).copied().collect();
+        all.extend(key_rows::root_page(tx).await?);
+        key_rows::lock(tx, &all).await?;
         let mut above = self.walk_all(tx, &parents).await?;
         let mut renewed = Vec::with_capacity(children.len());
         for child in key_rows::pages(tx, &children).await? {

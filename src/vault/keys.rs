@@ -1,6 +1,6 @@
 //! The walk between rows and keys: finding a record key, placing a new one, destroying one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Inner, error::Error};
 use crate::{
@@ -21,6 +21,15 @@ use crate::{
 
 /// How long a leaf page is reserved for the process that fills it; each deposit renews it.
 const FILLER: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Record keys that are to be stored, by the tier of their recordings.
+pub(super) type NewRecordKeys<'a> = BTreeMap<&'a Tier, Vec<(RecordingId, Leg, &'a Key)>>;
+
+/// Leaves with room, locked for a unit.
+pub(super) struct ClaimedLeaves {
+    free: BTreeMap<String, VecDeque<PageId>>,
+    until: Timestamp,
+}
 
 impl Inner {
     /// Returns the record key of a living recording.
@@ -105,42 +114,84 @@ impl Inner {
         tier: &Tier,
         key: &Key,
     ) -> Result<(), Error> {
-        self.place_keys(tx, tier, &[(id, leg, key)]).await
+        let keys = NewRecordKeys::from([(tier, vec![(id, leg, key)])]);
+        let claimed = self.claim(tx, &keys, &BTreeSet::new()).await?;
+        self.place_keys(tx, keys, claimed).await
     }
 
-    /// Stores record keys in the tier's tree, and enters them. Each leaf is opened and written
-    /// once, however many of the keys it gets.
+    /// Claims leaves for these keys, and locks them together with the leaves `beside` them, which
+    /// the unit changes, too. A unit does this once, before it changes any page.
+    pub(super) async fn claim(
+        &self,
+        tx: &mut Tx,
+        keys: &NewRecordKeys<'_>,
+        beside: &BTreeSet<PageId>,
+    ) -> Result<ClaimedLeaves, Error> {
+        let term = Term::begin(tx, FILLER).await?;
+        let counts = keys.iter().map(|(tier, keys)| (tier.as_str(), keys.len()));
+        let counts = counts.collect();
+        let claimed = key_rows::claim_leaves(tx, &counts, beside, self.filler, term);
+        let mut free: BTreeMap<String, VecDeque<PageId>> = BTreeMap::new();
+        for (tier, page) in claimed.await? {
+            free.entry(tier).or_default().push_back(page);
+        }
+        let until = term.until();
+        Ok(ClaimedLeaves { free, until })
+    }
+
+    /// Stores record keys in the trees of their tiers, and enters them. Each leaf is opened and
+    /// written once, however many of the keys it gets.
     pub(super) async fn place_keys(
+        &self,
+        tx: &mut Tx,
+        keys: NewRecordKeys<'_>,
+        claimed: ClaimedLeaves,
+    ) -> Result<(), Error> {
+        let fingerprints = keys.values().flatten().map(|(_, _, key)| fingerprint(key));
+        let fingerprints: Vec<String> = fingerprints.collect();
+        if shreds::is_any_destroyed(tx, &fingerprints).await? {
+            return Err(Error::Gone);
+        }
+        let ClaimedLeaves { mut free, until } = claimed;
+        let mut entries = KeyEntries::new();
+        for (tier, keys) in keys {
+            let free = free.remove(tier.as_str()).unwrap_or_default();
+            let placed = self.fill(tx, tier, &keys, free, until).await?;
+            entries.extend(placed);
+        }
+        Ok(key_rows::insert_entries(tx, entries).await?)
+    }
+
+    /// Stores keys in these leaves of a tier, which are locked, and then in new ones.
+    async fn fill(
         &self,
         tx: &mut Tx,
         tier: &Tier,
         keys: &[(RecordingId, Leg, &Key)],
-    ) -> Result<(), Error> {
-        let fingerprints: Vec<String> = keys.iter().map(|(_, _, key)| fingerprint(key)).collect();
-        if shreds::is_any_destroyed(tx, &fingerprints).await? {
-            return Err(Error::Gone);
-        }
+        mut free: VecDeque<PageId>,
+        until: Timestamp,
+    ) -> Result<KeyEntries, Error> {
         let mut entries = KeyEntries::new();
-        let mut left = keys.iter().zip(fingerprints).peekable();
+        let mut left = keys.iter().peekable();
         while left.peek().is_some() {
-            let term = Term::begin(tx, FILLER).await?;
-            let until = term.until();
-            let claimed = key_rows::claim_leaf(tx, tier.as_str(), self.filler, term).await?;
+            let claimed = free.pop_front();
             let mut leaf = match claimed {
                 Some(page) => self.walk(tx, page).await?,
                 None => self.add_leaf(tx, tier.as_str(), until).await?,
             };
             let page = leaf.page.id();
             // A leaf that was claimed or added has room.
-            while let Some(((id, leg, key), _)) = left.peek() {
+            while let Some((id, leg, key)) = left.peek() {
                 let slot = match leaf.page.push(key) {
                     Err(keyring::Error::Full) => break,
                     slot => slot?,
                 };
-                let place = PageSlot { page, slot };
-                if let Some((_, fingerprint)) = left.next() {
-                    entries.insert((*id, *leg), KeyEntry { place, fingerprint });
-                }
+                let entry = KeyEntry {
+                    place: PageSlot { page, slot },
+                    fingerprint: fingerprint(key),
+                };
+                entries.insert((*id, *leg), entry);
+                left.next();
             }
             let leaf = leaf.seal(self.id, &mut rand::rng());
             match claimed {
@@ -148,7 +199,7 @@ impl Inner {
                 None => key_rows::insert_page(tx, &leaf, self.filler, until).await?,
             }
         }
-        Ok(key_rows::insert_entries(tx, entries).await?)
+        Ok(entries)
     }
 
     /// Destroys the keys of every leg of recordings, and their entries. Returns the fingerprints of
@@ -205,6 +256,9 @@ impl Inner {
         until: Timestamp,
     ) -> Result<tree::OpenedPage, Error> {
         let vault = self.id;
+        let root = key_rows::root_page(tx).await?.ok_or(keyring::Error::Full)?;
+        // Whoever lets the tree grow holds the root page: pages above leaves have one writer.
+        key_rows::lock(tx, &BTreeSet::from([root])).await?;
         let mut found = None;
         for level in LEAF + 1..LEVELS {
             if let Some(page) = key_rows::page_with_room(tx, tier, level).await? {
@@ -216,10 +270,7 @@ impl Inner {
             Some(found) => found,
             // A tier whose whole tree is full would need a second top branch, which
             // `page_with_room` then finds like any other.
-            None => (
-                key_rows::root_page(tx).await?.ok_or(keyring::Error::Full)?,
-                LEVELS,
-            ),
+            None => (root, LEVELS),
         };
         let mut opened = self.walk(tx, page).await?;
         let mut is_new = false;

@@ -4,11 +4,11 @@
 //! that announces it. Small ciphertext stays in the database and goes with the journal; the rest is
 //! stored first. Refuses to know what a message says and who wrote it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Vault, error::Error};
+use super::{Vault, error::Error, keys::NewRecordKeys};
 use crate::{
     db::{
         Unit, details,
@@ -21,7 +21,6 @@ use crate::{
         artefact::{Artefact, Leg},
         details::{Participant, Participants},
         id::{ObjectId, RecordingId},
-        name::Tier,
         recording::Recording,
     },
     seal::{Context, Sealer, SegmentLength},
@@ -129,7 +128,7 @@ impl Vault {
             sealed.entry(message.recording).or_insert(message);
         }
         let of = |recording: &Recording| sealed.get(&recording.id).copied().ok_or(Error::Gone);
-        let mut by_tier: BTreeMap<&Tier, Vec<(RecordingId, Leg, &Key)>> = BTreeMap::new();
+        let mut by_tier = NewRecordKeys::new();
         let mut artefacts = Vec::with_capacity(2 * entered.len());
         let mut parties = Vec::with_capacity(entered.len());
         for recording in &entered {
@@ -139,9 +138,8 @@ impl Vault {
             artefacts.extend(message.artefacts.iter().cloned());
             parties.push((recording.id, message.parties.clone()));
         }
-        for (tier, keys) in by_tier {
-            vault.place_keys(unit, tier, &keys).await?;
-        }
+        let claimed = vault.claim(unit, &by_tier, &BTreeSet::new()).await?;
+        vault.place_keys(unit, by_tier, claimed).await?;
         recordings::insert_artefacts(unit, &artefacts).await?;
         details::insert(unit, parties, now).await?;
         let ids: Vec<RecordingId> = entered.iter().map(|recording| recording.id).collect();

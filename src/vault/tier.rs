@@ -4,9 +4,9 @@
 //! it. INVARIANT: a page that held a key of it is stale afterwards. Older copies of that page still
 //! hold the key, and a later shred would not reach them otherwise.
 
-use super::{Vault, error::Error};
+use super::{Vault, error::Error, keys::NewRecordKeys};
 use crate::{
-    db::{Unit, outbox::OutboxKind, recordings},
+    db::{Unit, keys as key_rows, outbox::OutboxKind, recordings},
     model::{name::Tier, recording::Recording},
 };
 
@@ -30,10 +30,13 @@ impl Vault {
         // None: not sealed yet. It will be sealed in the new tier.
         let keys = vault.keys_of_every_leg(unit, &[id]).await?;
         if !keys.is_empty() {
-            vault.destroy_keys(unit, &[id]).await?;
-        }
-        for (_, leg, key) in &keys {
-            vault.place_key(unit, id, *leg, to, key).await?;
+            let before = key_rows::find_entries(unit, &[id]).await?;
+            let pages = before.values().map(|entry| entry.place.page).collect();
+            let moved = keys.iter().map(|(id, leg, key)| (*id, *leg, key)).collect();
+            let moved = NewRecordKeys::from([(to, moved)]);
+            let claimed = vault.claim(unit, &moved, &pages).await?;
+            vault.destroy_entries(unit, &before).await?;
+            vault.place_keys(unit, moved, claimed).await?;
         }
 
         unit.to_journal(OutboxKind::Recording, &[id], vault.clock.now());
