@@ -13,10 +13,15 @@ use recvault::{
         subject::Address,
     },
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{ANNA, TEXT, id_of, vault_on};
-use crate::world::{Database, TestVault};
+use super::{ANNA, TEXT, id_of, keeping, vault_on};
+use crate::{
+    viewing::policy,
+    world::{Database, Recipe, TestVault},
+};
+
+const CARD: &str = "my card is 4111 1111 1111 1111";
 
 /// Returns whether a unit waits for an advisory lock; always true on SQLite, which has one writer at
 /// a time.
@@ -125,7 +130,6 @@ async fn a_statement_waits_for_messages_that_are_being_entered(database: Databas
 }
 
 async fn a_message_that_cannot_be_entered_costs_no_other(database: Database) {
-    const CARD: &str = "my card is 4111 1111 1111 1111";
     let vault = vault_on(database).await;
     vault.kept(ANNA, TEXT).await;
     vault.kept(ANNA, CARD).await;
@@ -150,7 +154,35 @@ async fn a_message_that_cannot_be_entered_costs_no_other(database: Database) {
     assert_eq!(vault.messages().await.len(), 25);
 }
 
+async fn a_message_that_no_purpose_opens_is_never_sealed(database: Database) {
+    let policy = keeping(&policy()).replace(
+        "tiers = [\"standard\", \"sensitive\", \"restricted\"]",
+        "tiers = [\"standard\", \"sensitive\"]",
+    );
+    let vault = Recipe {
+        policy,
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
+    let texts = [TEXT, CARD, "and another"];
+    let answers = join_all(texts.iter().map(|text| vault.texts(ANNA, text))).await;
+    assert!(
+        answers.iter().all(|answer| answer.status == 200),
+        "{answers:?}"
+    );
+    let mut states: Vec<String> = vault.messages().await.iter().map(state_of).collect();
+    states.sort();
+    assert_eq!(states, ["sealed", "sealed", "shredded"]);
+    assert_eq!(vault.count("recording.sealed").await, 2);
+}
+
+fn state_of(message: &Value) -> String {
+    message["state"].as_str().unwrap().to_owned()
+}
+
 on_both_databases!(
+    a_message_that_no_purpose_opens_is_never_sealed,
     a_revocation_that_commits_at_the_moment_of_a_message_takes_it,
     a_statement_waits_for_messages_that_are_being_entered,
     a_message_that_cannot_be_entered_costs_no_other,
