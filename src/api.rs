@@ -212,6 +212,14 @@ fn granted() -> Router<Api> {
         )
         .route("/v1/media/{token}/parties.json", get(media::parties))
         .route(
+            "/v1/media/{token}/states/{state}/message.json",
+            get(media::state_message),
+        )
+        .route(
+            "/v1/media/{token}/states/{state}/transcript.json",
+            get(media::state_transcript),
+        )
+        .route(
             "/v1/media/{token}/transcript.vtt",
             get(media::transcript_vtt),
         )

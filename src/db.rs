@@ -17,6 +17,7 @@ pub mod approvals;
 pub mod audit;
 pub mod budgets;
 pub mod chain;
+pub mod chats;
 pub mod clock;
 mod closed;
 #[cfg(test)]

@@ -79,6 +79,7 @@ pub use ingest::{
     Ingest,
     messages::{
         MessageIntake,
+        chats::{ChatIntake, ChatNews},
         commit::{ArrivingMessage, MessageCommitter, MessageSender},
     },
 };
@@ -206,6 +207,8 @@ pub struct Flow {
     pub ingest: Arc<Ingest>,
     /// Messages that the source delivers.
     pub message_intake: Arc<MessageIntake>,
+    /// Events of chats that the source delivers.
+    pub chat_intake: Arc<ChatIntake>,
     /// Filing of transcripts.
     pub transcripts: Arc<TranscriptFiling>,
     /// Transcript callbacks of the source.

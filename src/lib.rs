@@ -7,6 +7,7 @@
 //! callback   → twilio::signature → flow::ingest::accept → row announced + work enqueued        one transaction, then 204
 //! work       → twilio::media stream → vault::deposit: seal → store → key entry + row + entry   one transaction, last
 //! message    → twilio::signature → flow::ingest::messages: seal → row + key entry + ciphertext + entry      one transaction of many, then 200
+//! chat       → twilio::signature → flow::ingest::messages::chats: participants named, each state sealed as a message's; read → participants over REST, gaps looked up
 //! listening  → api token → Principal → Facts (consents, holds, approval, budget) → policy::decide → Grant → entry → vault::open → bytes
 //! consent    → flow::consent → statement + entry, recordings released or put in quarantine    one transaction
 //! revocation → flow::erasure → each reached recording, present and later: tombstone + key entry destroyed + entry + receipt   one transaction for some hundreds

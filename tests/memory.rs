@@ -278,6 +278,7 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
                 .as_ref()
                 .map(|address| vault.subject(address)),
             channel: None,
+            presence: recvault::model::subject::Presence::ALWAYS,
         };
         let vouched = parties::Vouched::by(
             Permit::of_vault(action::Consent)

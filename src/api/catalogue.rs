@@ -19,7 +19,7 @@ use crate::{
         name::{Label, LegName, Tier},
         recording::{Recording, RecordingState as Life},
         residue::{Residue, residue_of},
-        sid::{AccountSid, CallSid, ConferenceSid, SourceSid},
+        sid::{AccountSid, CallSid, ChatSid, ConferenceSid, SourceSid},
         source::{CopyKind, CopyState, SourceCopy, SourceState},
         subject::{Conversation, ThreadId},
         text::PolicyVersion,
@@ -32,7 +32,7 @@ use crate::{
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct RecordingBody {
     id: RecordingId,
-    /// The kind of communication; `call` and `message` are collected today.
+    /// The kind of communication; `call`, `message` and `chat-message` are collected today.
     kind: MediaKind,
     state: Life,
     tier: Tier,
@@ -48,7 +48,9 @@ pub(crate) struct RecordingBody {
     conference_sid: Option<ConferenceSid>,
     /// The thread of a message: the same for every message between two addresses. Null for calls.
     thread_id: Option<ThreadId>,
-    /// Who wrote a message, by their place in the thread: `contact`, or `line` for the account's own.
+    /// The chat of a chat message. Null for other kinds.
+    chat_sid: Option<ChatSid>,
+    /// Who wrote a message, by their place in the thread or chat: `contact` or a participation, or `line` for nobody's own.
     author: Option<LegName>,
     /// The recording component, as reported by the source.
     #[schema(max_length = 64, examples("DialVerb"))]
@@ -75,6 +77,8 @@ pub(crate) struct RecordingBody {
     quarantine_ends: Option<Timestamp>,
     /// Since when it is closed to every purpose except those of its holds that `hold_purposes` lists; null if it is not.
     revoked_at: Option<Timestamp>,
+    /// When somebody removed it at the source, as far as the source told; null if nobody did.
+    removed_at_source: Option<Timestamp>,
 }
 
 /// A recording with its objects, holds, receipt and source copies.
@@ -174,7 +178,8 @@ impl From<Recording> for RecordingBody {
             recording_sid: source_ref.sid().to_owned(),
             call_sid: recording.call,
             conference_sid: recording.conference,
-            thread_id: recording.thread.and_then(Conversation::into_thread),
+            thread_id: recording.thread.clone().and_then(Conversation::into_thread),
+            chat_sid: recording.thread.and_then(Conversation::into_chat),
             author: recording.author,
             source: recording.source,
             source_status: recording.source_status,
@@ -189,6 +194,7 @@ impl From<Recording> for RecordingBody {
             shredded_at: recording.shredded_at,
             quarantine_ends: recording.quarantine_ends,
             revoked_at: recording.revoked_at,
+            removed_at_source: recording.removed_at,
         }
     }
 }

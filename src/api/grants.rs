@@ -1,6 +1,6 @@
 //! Grants over HTTP: a stated purpose yields URLs for listening.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,26 @@ pub(crate) struct GrantBody {
     /// The participants, as JSON. Null if the view does not include them, or none are known.
     #[schema(format = "uri")]
     parties_url: Option<String>,
+    /// Every state of an edited message, the first one first; empty if it was not edited. The other URLs give the latest.
+    #[schema(max_items = 1000)]
+    states: Vec<StateBody>,
 }
+
+/// One state of an edited message.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(crate) struct StateBody {
+    /// When the edit was made; null for the first state.
+    edited_at: Option<Timestamp>,
+    /// The message in this state, every field. Null if the view does not include it.
+    #[schema(format = "uri")]
+    message_url: Option<String>,
+    /// Its text as JSON.
+    #[schema(format = "uri")]
+    transcript_url: Option<String>,
+}
+
+/// The name of the first state in URLs.
+pub(super) const FIRST_STATE: &str = "first";
 
 impl GrantBody {
     /// Returns a grant with its URLs below a public base URL.
@@ -88,11 +107,32 @@ impl GrantBody {
             token,
             artefacts,
         } = issued;
-        let url = |artefact, file: &str| {
-            artefacts
-                .contains(&artefact)
-                .then(|| public.join(&format!("/v1/media/{}/{file}", token.expose())))
+        let join = |file: &str| public.join(&format!("/v1/media/{}/{file}", token.expose()));
+        let url = |artefact: Artefact, file: &str| {
+            artefact
+                .latest(artefacts.iter().copied())
+                .map(|_| join(file))
         };
+        let state = |at: Option<u64>| {
+            let name = at.map_or_else(|| FIRST_STATE.to_owned(), |at| at.to_string());
+            let url = |first: Artefact, file: &str| {
+                let there = artefacts.contains(&at.map_or(first, |at| first.after_edit(at)));
+                there.then(|| join(&format!("states/{name}/{file}")))
+            };
+            StateBody {
+                edited_at: at
+                    .and_then(|at| i64::try_from(at).ok())
+                    .map(Timestamp::from_millis),
+                message_url: url(Artefact::Form, "message.json"),
+                transcript_url: url(Artefact::Transcript, "transcript.json"),
+            }
+        };
+        let edits: BTreeSet<u64> = artefacts
+            .iter()
+            .filter_map(|artefact| artefact.edited_at())
+            .collect();
+        let has_first = !edits.is_empty() && artefacts.contains(&Artefact::Transcript);
+        let edits = edits.into_iter().map(Some);
         let window = match grant.view() {
             View::Window { from_s, to_s } => Some(WindowBody { from_s, to_s }),
             View::Audio | View::Transcript | View::RedactedTranscript => None,
@@ -116,6 +156,12 @@ impl GrantBody {
             transcript_url: url(Artefact::Transcript, "transcript.json"),
             transcript_vtt_url: url(Artefact::Transcript, "transcript.vtt"),
             parties_url: url(Artefact::Parties, "parties.json"),
+            states: has_first
+                .then_some(None)
+                .into_iter()
+                .chain(edits)
+                .map(state)
+                .collect(),
         }
     }
 
@@ -131,6 +177,11 @@ impl GrantBody {
         .into_iter()
         .filter_map(Option::as_deref)
         .chain(self.file_urls.iter().map(String::as_str))
+        .chain(self.states.iter().flat_map(|state| {
+            [&state.message_url, &state.transcript_url]
+                .into_iter()
+                .filter_map(Option::as_deref)
+        }))
     }
 }
 

@@ -19,12 +19,13 @@ use super::{
     client_ip::ClientIp,
     conditions::{self, Precondition},
     gate::Id,
+    grants::FIRST_STATE,
     problem::Problem,
     range::{self, RangeOutcome},
     schemas::TranscriptForm,
 };
 use crate::{
-    flow::{Ended, Form, Guarded},
+    flow::{Ended, Form, Guarded, PlaybackSession},
     model::{artefact::Artefact, name::LegName, subject::Address},
 };
 
@@ -111,6 +112,67 @@ pub(super) async fn file(
     whole(&api, asked, Artefact::Media(number), "attachment").await
 }
 
+/// Returns the message in one of its states: every field, as the source delivered it. `state` is
+/// `first`, or the milliseconds of an edit, as the grant lists them.
+///
+/// `HEAD` opens nothing.
+#[utoipa::path(get, path = "/v1/media/{token}/states/{state}/message.json", operation_id = "getMessageState", tag = "media",
+    params(("token" = String, Path), ("state" = String, Path), ("Range" = Option<String>, Header)),
+    responses((status = 200, body = MessageForm), (status = 206, body = MessageForm), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 410, body = Problem), (status = 416, body = Problem)))]
+pub(super) async fn state_message(
+    State(api): State<Api>,
+    ClientIp(network): ClientIp,
+    Path((token, state)): Path<(String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let wanted = in_state(Artefact::Form, &state)?;
+    let session = api
+        .flow
+        .playback
+        .redeem_state(&token, network, wanted)
+        .await?;
+    let asked = Asked {
+        token: &token,
+        network,
+        method: &method,
+        headers: &headers,
+    };
+    part(&api, asked, session, "inline; filename=\"message.json\"").await
+}
+
+/// Returns the text of a message in one of its states, as JSON.
+///
+/// `HEAD` opens nothing.
+#[utoipa::path(get, path = "/v1/media/{token}/states/{state}/transcript.json", operation_id = "getTranscriptState", tag = "media",
+    params(("token" = String, Path), ("state" = String, Path)),
+    responses((status = 200, body = TranscriptForm), (status = 403, body = Problem), (status = 404, body = Problem),
+        (status = 410, body = Problem)))]
+pub(super) async fn state_transcript(
+    State(api): State<Api>,
+    ClientIp(network): ClientIp,
+    Path((token, state)): Path<(String, String)>,
+    method: Method,
+) -> Result<Response, Problem> {
+    let wanted = in_state(Artefact::Transcript, &state)?;
+    let session = api
+        .flow
+        .playback
+        .redeem_state(&token, network, wanted)
+        .await?;
+    transcript(&api, session, &method, Form::Json).await
+}
+
+/// Returns an artefact in the state of a URL.
+fn in_state(first: Artefact, state: &str) -> Result<Artefact, Problem> {
+    if state == FIRST_STATE {
+        return Ok(first);
+    }
+    let at = state.parse().map_err(|_| Problem::not_found())?;
+    Ok(first.after_edit(at))
+}
+
 /// Returns the type under which a browser may show an artefact: that of a file that came from
 /// outside only if it can hold no program.
 fn shown_type(artefact: Artefact, content_type: &str) -> &str {
@@ -172,13 +234,24 @@ async fn whole(
     wanted: Artefact,
     disposition: &'static str,
 ) -> Result<Response, Problem> {
+    let session = api
+        .flow
+        .playback
+        .redeem(asked.token, asked.network, wanted)
+        .await?;
+    part(api, asked, session, disposition).await
+}
+
+async fn part(
+    api: &Api,
+    asked: Asked<'_>,
+    session: PlaybackSession,
+    disposition: &'static str,
+) -> Result<Response, Problem> {
     let Asked {
-        token,
-        network,
-        method,
-        headers,
+        method, headers, ..
     } = asked;
-    let session = api.flow.playback.redeem(token, network, wanted).await?;
+    let wanted = session.playable.artefact();
     let len = session.playable.len();
     let etag = format!("\"{}\"", session.playable.etag());
     if conditions::evaluate(headers, &etag)? == Precondition::NotModified {
@@ -228,7 +301,7 @@ pub(super) async fn transcript_json(
     Id(token): Id<String>,
     method: Method,
 ) -> Result<Response, Problem> {
-    transcript(&api, &token, network, &method, Form::Json).await
+    transcript_of(&api, &token, network, &method, Form::Json).await
 }
 
 /// Returns the transcript under a grant, as WebVTT.
@@ -241,7 +314,7 @@ pub(super) async fn transcript_vtt(
     Id(token): Id<String>,
     method: Method,
 ) -> Result<Response, Problem> {
-    transcript(&api, &token, network, &method, Form::Vtt).await
+    transcript_of(&api, &token, network, &method, Form::Vtt).await
 }
 
 /// Returns the participants, under a grant with the view `audio` or `transcript`.
@@ -297,7 +370,7 @@ pub(super) struct ShownParty {
     name: Option<String>,
 }
 
-async fn transcript(
+async fn transcript_of(
     api: &Api,
     token: &str,
     network: Option<IpAddr>,
@@ -309,6 +382,15 @@ async fn transcript(
         .playback
         .redeem(token, network, Artefact::Transcript)
         .await?;
+    transcript(api, session, method, form).await
+}
+
+async fn transcript(
+    api: &Api,
+    session: PlaybackSession,
+    method: &Method,
+    form: Form,
+) -> Result<Response, Problem> {
     let (content_type, disposition) = match form {
         Form::Json => ("application/json", "inline; filename=\"transcript.json\""),
         Form::Vtt => (

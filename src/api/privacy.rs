@@ -20,7 +20,7 @@ use crate::{
         text::PolicyVersion,
     },
     policy::{
-        Basis, Cue, Explanation, MessageRule, PolicyDocument, Rules, Spoken, TierRule, ToRevoked,
+        Basis, Cue, Explanation, MessageRule, PolicyDocument, RemovedAtSource, Rules, Spoken, TierRule, ToRevoked,
         VoiceConsent, words,
     },
 };
@@ -55,6 +55,8 @@ struct Page<'a> {
     keeps_messages: bool,
     /// Whether messages to a person who revokes are shredded.
     shreds_received: bool,
+    keeps_chats: bool,
+    follows_removals: bool,
     /// The time for which a recording waits for evidence of consent, if recording is based on
     /// consent.
     quarantine: Option<String>,
@@ -124,6 +126,7 @@ impl<'a> Page<'a> {
         let collection = &policy.collection;
         let by_consent = collection.basis == Some(Basis::Consent);
         let keeps_messages = rules.keeps(MediaKind::Message);
+        let keeps_chats = rules.keeps(MediaKind::ChatMessage);
         let others = versions
             .iter()
             .filter(|other| other.digest != rules.digest());
@@ -136,6 +139,7 @@ impl<'a> Page<'a> {
             contact_is_mail: contact.contains('@')
                 && !contact.contains(|c: char| c.is_whitespace() || c == '?' || c == ':'),
             says_collection: keeps_messages
+                || keeps_chats
                 || collection.basis.is_some()
                 || collection.disclosure.is_some()
                 || policy.consent.voice.is_some()
@@ -143,6 +147,8 @@ impl<'a> Page<'a> {
                 || collection.quieter_than.is_some(),
             keeps_messages,
             shreds_received: collection.to_revoked == ToRevoked::Shred,
+            keeps_chats,
+            follows_removals: collection.removed_at_source == RemovedAtSource::Shred,
             quarantine: collection
                 .quarantine
                 .filter(|_| by_consent)

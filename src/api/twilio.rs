@@ -1,6 +1,7 @@
 //! Twilio's callbacks. 204 means durable.
 
 pub(super) mod consent;
+pub(super) mod conversations;
 pub(super) mod messages;
 mod signed;
 pub(super) mod transcripts;
@@ -34,6 +35,10 @@ pub(super) fn routes() -> Router<Api> {
         .route(
             "/messages/status",
             told(post(messages::status_posted).get(messages::status_got)),
+        )
+        .route(
+            "/conversations",
+            told(post(conversations::event_posted).get(conversations::event_got)),
         )
         .route(
             "/intelligence",

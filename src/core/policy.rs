@@ -52,7 +52,7 @@ pub use self::{
     document::{
         Actions, ApprovalRule, Basis, Collection, ConsentRules, ContentRule, Controller, Cue,
         MAX_BYTES, MAX_GRANT_LIFETIME, MessageRule, Pattern, PolicyDocument, PolicyFault,
-        Processor, PurposeRule, Recipient, Right, Spoken, TierRule, ToRevoked, VoiceConsent,
+        Processor, PurposeRule, Recipient, RemovedAtSource, Right, Spoken, TierRule, ToRevoked, VoiceConsent,
     },
     explain::{Explanation, OpenedTier, SaidBasis, SaidRole},
     facts::{DecisionFacts, MAX_JUSTIFICATION, StandingApproval},

@@ -269,7 +269,9 @@ async fn gather_those(
             .iter()
             .filter_map(|conversation| named.get(conversation))
             .map(|named| {
-                let counted = named.iter().filter(|(_, by)| counts(by, recording));
+                let counted = named
+                    .iter()
+                    .filter(|(party, by)| recording.is_of(party) && counts(by, recording));
                 counted.map(|(party, _)| party.clone()).collect()
             })
             .find(|parties: &Vec<Party>| !parties.is_empty())

@@ -103,9 +103,9 @@ pub async fn sealed_of(
             "call_sid = $1 AND (conference_sid IS NULL OR NOT EXISTS (SELECT 1 FROM parties WHERE conversation = conference_sid))"
         }
         Conversation::Conference(_) => "conference_sid = $1",
-        Conversation::Thread(_) => "thread = $1",
+        Conversation::Thread(_) | Conversation::Chat(_) => "thread = $1",
         // No recording has a column for these kinds of conversations.
-        Conversation::Chat(_) | Conversation::Room(_) | Conversation::Session(_) => {
+        Conversation::Room(_) | Conversation::Session(_) => {
             return Ok(Vec::new());
         }
     };

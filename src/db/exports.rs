@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     error::Error,
+    parties::is_of_party,
     tx::{Arg, Tx, set},
 };
 use crate::model::{
@@ -11,7 +12,8 @@ use crate::model::{
     sid::AccountSid,
 };
 
-/// Returns the recordings of every conversation in which this person is a party, in the order of
+/// Returns the recordings of every conversation in which this person is a party, of a chat those from
+/// the time that they were there, in the order of
 /// their ids, after `after`; empty `accounts` means all. For a conference this includes recordings of the person's own call.
 pub async fn recordings(
     tx: &mut Tx,
@@ -20,17 +22,21 @@ pub async fn recordings(
     after: Option<RecordingId>,
     limit: i64,
 ) -> Result<Vec<RecordingId>, Error> {
-    const SQL: &str = "/* exports.recordings */
+    const SQL: &str = concat!(
+        "/* exports.recordings */
         SELECT id FROM (
           SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
           WHERE parties.subject = $1 AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
           UNION
           SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation
-          WHERE parties.subject = $1 AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
+          WHERE parties.subject = $1 AND ",
+        is_of_party!(),
+        " AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
           UNION
           SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation
           WHERE parties.subject = $1 AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
-        ) AS theirs WHERE id > $2 ORDER BY id LIMIT $3";
+        ) AS theirs WHERE id > $2 ORDER BY id LIMIT $3"
+    );
     let subject = subject.to_string();
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let rows = tx

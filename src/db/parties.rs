@@ -20,7 +20,7 @@ use crate::{
         id::SubjectId,
         name::LegName,
         sid::AccountSid,
-        subject::{Conversation, Party},
+        subject::{Conversation, Party, Presence},
         time::Timestamp,
     },
     policy::{Permit, action},
@@ -40,8 +40,20 @@ table! {
         vouched_for: String = "vouched_for",
         channel: Option<u8> = "channel",
         pub(super) sealed: Vec<u8> = "sealed",
+        joined_at: Option<Timestamp> = "joined_at",
+        left_at: Option<Timestamp> = "left_at",
     }
 }
+
+/// The condition under which a recording is of a party: they wrote it, or were there when it was
+/// made. As [`Recording::is_of`](crate::model::recording::Recording::is_of).
+macro_rules! is_of_party {
+    () => {
+        "(recordings.author = parties.leg OR ((parties.joined_at IS NULL OR parties.joined_at <= COALESCE(recordings.started_at, recordings.collected_at))
+              AND (parties.left_at IS NULL OR parties.left_at >= COALESCE(recordings.started_at, recordings.collected_at))))"
+    };
+}
+pub(in crate::db) use is_of_party;
 
 /// The accounts for which a naming extends earlier revocations. Derived from a `revoke` permit;
 /// empty without one, and then the recordings that the naming would release wait for a caller with
@@ -102,7 +114,7 @@ impl Vouched {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Naming {
     /// The names were accepted. The count is of the legs that changed: new legs, legs that became
-    /// known, got a channel, or are vouched for more accounts.
+    /// known, got a channel or a presence, or are vouched for more accounts.
     Done(usize),
     /// Nothing was written: these legs have other parties.
     Taken(Vec<LegName>),
@@ -138,12 +150,14 @@ pub async fn name(
         "/* parties.name */ {}
         ON CONFLICT (conversation, leg) DO UPDATE
         SET subject = excluded.subject, named_at = excluded.named_at, channel = COALESCE(parties.channel, excluded.channel),
-          vouched_for = excluded.vouched_for
+          vouched_for = excluded.vouched_for, joined_at = excluded.joined_at, left_at = excluded.left_at
         WHERE parties.subject IS NULL AND excluded.subject IS NOT NULL",
         StoredParty::INSERT
     );
     const CHANNEL: &str = "/* parties.note_channel */
         UPDATE parties SET channel = $3 WHERE conversation = $1 AND leg = $2 AND channel IS NULL";
+    const PRESENCE: &str = "/* parties.note_presence */
+        UPDATE parties SET joined_at = $3, left_at = $4 WHERE conversation = $1 AND leg = $2";
     let subjects = parties.iter().filter_map(|party| party.subject);
     lock(tx, conversation, subjects).await?;
     let known = of(tx, std::slice::from_ref(conversation))
@@ -156,9 +170,13 @@ pub async fn name(
         .collect();
     let mut fresh = BTreeMap::new();
     let mut heard = BTreeMap::new();
+    let mut present = BTreeMap::new();
     let mut taken = Vec::new();
     for party in parties {
         let before = known.get(&party.leg).cloned();
+        let presence = before.as_ref().map_or(party.presence, |before| {
+            before.presence.with(party.presence)
+        });
         match (before.as_ref().map(|before| before.subject), party.subject) {
             (None, _) | (Some(None), Some(_)) => {
                 let channel = before.and_then(|before| before.channel).or(party.channel);
@@ -166,17 +184,22 @@ pub async fn name(
                     party.leg.clone(),
                     Party {
                         channel,
+                        presence,
                         ..party.clone()
                     },
                 );
-                fresh.insert(party.leg.clone(), party.clone());
+                let party = party.clone();
+                fresh.insert(party.leg.clone(), Party { presence, ..party });
             }
             (Some(Some(theirs)), Some(ours)) if theirs != ours => taken.push(party.leg.clone()),
             (Some(_), _) => {
                 if let (Some(channel), Some(None)) =
-                    (party.channel, before.map(|before| before.channel))
+                    (party.channel, before.as_ref().map(|before| before.channel))
                 {
                     heard.insert(party.leg.clone(), channel);
+                }
+                if before.is_some_and(|before| before.presence != presence) {
+                    present.insert(party.leg.clone(), presence);
                 }
             }
         }
@@ -185,6 +208,7 @@ pub async fn name(
         return Ok(Naming::Taken(taken));
     }
     heard.retain(|leg, _| !fresh.contains_key(leg));
+    present.retain(|leg, _| !fresh.contains_key(leg));
     for (leg, party) in &fresh {
         let row = StoredParty {
             conversation: conversation.clone(),
@@ -194,6 +218,8 @@ pub async fn name(
             vouched_for: vouched.0.clone(),
             channel: party.channel,
             sealed: Vec::new(),
+            joined_at: party.presence.joined_at,
+            left_at: party.presence.left_at,
         };
         if tx.insert_row(SQL, &row, &[]).await? != 1 {
             return Err(Error::Conflict);
@@ -210,6 +236,13 @@ pub async fn name(
         )
         .await?;
     }
+    for (leg, presence) in &present {
+        let [joined, left] = [presence.joined_at, presence.left_at]
+            .map(|at| Arg::MaybeInt(at.map(Timestamp::as_millis)));
+        let place = [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str())];
+        tx.execute(PRESENCE, &[place.as_slice(), &[joined, left]].concat())
+            .await?;
+    }
     let named = parties
         .iter()
         .filter(|party| !fresh.contains_key(&party.leg));
@@ -219,7 +252,9 @@ pub async fn name(
     for party in named.filter(|party| party.subject.is_some() || is_unknown(&party.leg)) {
         confirmed += usize::from(vouch(tx, conversation, &party.leg, vouched).await?);
     }
-    Ok(Naming::Done(fresh.len() + heard.len() + confirmed))
+    Ok(Naming::Done(
+        fresh.len() + heard.len() + present.len() + confirmed,
+    ))
 }
 
 /// Extends the vouching of an existing party. Returns whether it changed.
@@ -372,6 +407,10 @@ pub(super) async fn with_vouched(
             leg: row.leg,
             subject: row.subject,
             channel: row.channel,
+            presence: Presence {
+                joined_at: row.joined_at,
+                left_at: row.left_at,
+            },
         };
         let vouched = Vouched(row.vouched_for);
         let named = parties.entry(row.conversation).or_default();

@@ -144,6 +144,15 @@ pub async fn set_thread(tx: &mut Tx, id: RecordingId, thread: &Conversation) -> 
     tx.execute(SQL, &args).await.map(|_| ())
 }
 
+/// Notes that a recording was removed at the source by somebody else. Returns false if that is known,
+/// or it is shredded.
+pub async fn set_removed(tx: &mut Tx, id: RecordingId, at: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "/* recordings.set_removed */
+        UPDATE recordings SET removed_at = $2 WHERE id = $1 AND removed_at IS NULL AND state <> 'shredded'";
+    let args = [Arg::Text(&id.to_string()), Arg::Int(at.as_millis())];
+    Ok(tx.execute(SQL, &args).await? == 1)
+}
+
 /// Returns those of these recordings that are sealed and have fewer files than the source named.
 pub async fn lacking_files(
     tx: &mut Tx,
@@ -183,9 +192,9 @@ pub async fn of_conversation(
     let clause = match conversation {
         Conversation::Call(_) => "call_sid = $1 AND conference_sid IS NULL",
         Conversation::Conference(_) => "conference_sid = $1",
-        Conversation::Thread(_) => "thread = $1",
+        Conversation::Thread(_) | Conversation::Chat(_) => "thread = $1",
         // No recording has a column for these kinds of conversations.
-        Conversation::Chat(_) | Conversation::Room(_) | Conversation::Session(_) => {
+        Conversation::Room(_) | Conversation::Session(_) => {
             return Ok(Vec::new());
         }
     };
@@ -196,6 +205,16 @@ pub async fn of_conversation(
         .iter()
         .map(recording)
         .collect()
+}
+
+/// Returns whether every message of a thread or chat is shredded.
+pub async fn is_all_shredded(tx: &mut Tx, conversation: &Conversation) -> Result<bool, Error> {
+    const SQL: &str = "/* recordings.is_all_shredded */
+        SELECT id FROM recordings WHERE thread = $1 AND state <> 'shredded' LIMIT 1";
+    let left = tx
+        .fetch_first(SQL, &[Arg::Text(conversation.as_str())])
+        .await?;
+    Ok(left.is_none())
 }
 
 /// Returns the known parties of a conversation.

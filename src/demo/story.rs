@@ -1,5 +1,6 @@
 //! The steps of the demo. Each step is checked; the output claims only checked results.
 
+mod chats;
 mod messages;
 mod people;
 mod source;
@@ -172,6 +173,7 @@ impl<'w> Story<'w> {
         self.people().await?;
         self.source().await?;
         self.messages().await?;
+        self.chats().await?;
         self.shred_and_verify(id, &audio, &grants).await
     }
 
@@ -382,7 +384,7 @@ impl<'w> Story<'w> {
 }
 
 /// The number of all steps.
-const STEPS: usize = 13 + people::STEPS + source::STEPS + messages::STEPS;
+const STEPS: usize = 13 + people::STEPS + source::STEPS + messages::STEPS + chats::STEPS;
 
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(digest::digest(&digest::SHA256, bytes))

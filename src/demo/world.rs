@@ -12,7 +12,10 @@ use bytes::Bytes;
 
 use super::{
     conversation,
-    stand_in::{CallFacts, MessageFacts, SentenceFacts, StandIn, StandInAccount, TranscriptFacts},
+    stand_in::{
+        CallFacts, MessageFacts, SentenceFacts, SignedCallback, StandIn, StandInAccount,
+        TranscriptFacts,
+    },
 };
 use crate::{
     app::{self, App, RunningService},
@@ -22,7 +25,9 @@ use crate::{
     model::{
         id::{RecordingId, VaultId},
         media::SourceRef,
-        sid::{AccountSid, CallSid, MessageSid, RecordingSid},
+        sid::{
+            AccountSid, CallSid, ChatMessageSid, ChatServiceSid, ChatSid, MessageSid, RecordingSid,
+        },
         time::Clock,
     },
     policy::{Permit, action},
@@ -211,6 +216,28 @@ impl World {
         Ok((sid, id, answer.status().as_u16()))
     }
 
+    /// Posts an event of a chat, as Twilio does. Returns the status of the answer.
+    pub(super) async fn tell_of_chat(
+        &self,
+        sign: impl FnOnce(&str) -> SignedCallback + Send,
+    ) -> Result<u16, Failure> {
+        let url = format!("{}/twilio/conversations", self.base_url());
+        let answer = sign(&url).post(&self.http, &url).await?;
+        Ok(answer.status().as_u16())
+    }
+
+    /// Returns the id of a message of a chat.
+    pub(super) fn id_of_chat_message(&self, sid: &ChatMessageSid) -> Result<RecordingId, Failure> {
+        let source = SourceRef::parse(self.account.clone(), sid.as_str())?;
+        Ok(source.recording_id(self.vault))
+    }
+
+    /// Begins a chat.
+    pub(super) fn begin_chat(&self) -> Result<ChatSid, Failure> {
+        let service: ChatServiceSid = format!("IS{}", sid_digits()).parse()?;
+        Ok(self.stand_in.add_chat(&self.account, &service))
+    }
+
     /// Announces a recording as Twilio does. Returns the status of the answer.
     pub(super) async fn announce(&self, sid: &RecordingSid) -> Result<u16, Failure> {
         let url = format!("{}/twilio/recordings", self.base_url());
@@ -354,6 +381,8 @@ fn configured(shipped: &str, api_base: &str, account: &AccountSid) -> String {
             "intelligence_base = \"https://intelligence.twilio.com\"",
             &format!("intelligence_base = \"{api_base}\""),
         )
+        .replace("https://conversations.twilio.com", api_base)
+        .replace("https://mcs.us1.twilio.com", api_base)
         .replace("level = \"info\"", "level = \"warn\"");
     text + &account
 }
@@ -365,13 +394,13 @@ fn sid_digits() -> String {
     hex::encode(bytes)
 }
 
-/// Returns the policy with messages among the kinds that are kept, as a version of its own.
+/// Returns the policy with messages and chats among the kinds that are kept, as a version of its own.
 fn keeping_messages(policy: &str) -> String {
     policy
         .replacen("version = \"1\"", "version = \"demo\"", 1)
         .replacen(
             "[collection]\n",
-            "[collection]\nkinds = [\"call\", \"message\"]\n",
+            "[collection]\nkinds = [\"call\", \"message\", \"chat-message\"]\n",
             1,
         )
 }

@@ -26,7 +26,12 @@ use super::{
         Ingest,
         fetching::Fetching,
         keep::Admission,
-        messages::{MessageIntake, fetch::MessageFetching, files::FileFetching},
+        messages::{
+            MessageIntake,
+            chats::{ChatIntake, read::ChatReading, states::MessageStates},
+            fetch::MessageFetching,
+            files::FileFetching,
+        },
         parties::PartyLookup,
     },
     liveness::Liveness,
@@ -205,6 +210,31 @@ impl Flow {
             acceptor,
             message_queue,
         ));
+        let message_states = MessageStates::new(
+            vault.clone(),
+            db.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            wakeups.clone(),
+            Arc::clone(&admission),
+            Arc::clone(&reclassification),
+        );
+        let chat_intake = Arc::new(ChatIntake::new(
+            vault.clone(),
+            db.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            wakeups.clone(),
+            Arc::clone(&parties),
+            Arc::clone(&message_intake),
+            message_states,
+        ));
+        let chats = ChatReading::new(
+            db.clone(),
+            clock.clone(),
+            Arc::clone(&twilio),
+            Arc::clone(&chat_intake),
+        );
         let message_fetching = MessageFetching::new(
             vault.clone(),
             db.clone(),
@@ -214,6 +244,7 @@ impl Flow {
             wakeups.clone(),
             Arc::clone(&reclassification),
             Arc::clone(&message_intake),
+            Arc::clone(&chat_intake),
         );
         let files = FileFetching::new(vault.clone(), db.clone(), Arc::clone(&twilio));
         let fetching = Fetching::new(
@@ -267,6 +298,7 @@ impl Flow {
         let performers = Performers {
             fetching,
             files,
+            chats,
             deletion,
             shredding: Arc::clone(&shredding),
             transcription,
@@ -288,6 +320,7 @@ impl Flow {
             wakeups.clone(),
             Arc::clone(&ingest),
             Arc::clone(&message_intake),
+            Arc::clone(&chat_intake),
         ));
         let backfills = Arc::new(Backfills::new(
             db.clone(),
@@ -403,6 +436,7 @@ impl Flow {
             corrections,
             ingest,
             message_intake,
+            chat_intake,
             transcripts,
             transcript_news,
             worker,

@@ -9,6 +9,7 @@
 //! was just read back and matches what was sealed.
 
 mod book;
+mod chats;
 mod copies;
 mod messages;
 mod settle;
@@ -16,10 +17,11 @@ mod trouble;
 
 use std::sync::Arc;
 
-use self::{copies::Copies, messages::MessageCopies, trouble::Trouble};
+use self::{chats::ChatCopies, copies::Copies, messages::MessageCopies, trouble::Trouble};
 use super::{
-    clock::TrustedClock, error::Error, patience::WorkSettings, queue::WorkQueue, retry::Setback,
-    twilio_access::TwilioAccess, wakeups::Wakeups,
+    clock::TrustedClock, error::Error, ingest::messages::is_deleted_after_sealing,
+    patience::WorkSettings, queue::WorkQueue, retry::Setback, twilio_access::TwilioAccess,
+    wakeups::Wakeups,
 };
 use crate::{
     db::{self, Db, recordings, work::Lease},
@@ -91,12 +93,19 @@ impl SourceDeletion {
         if recording.state == RecordingState::Sealed {
             self.may_rely_on_its_own(account, &recording).await?;
         }
-        let (done, changed, gone_at) = if recording.kind() == MediaKind::Message {
-            let mut copies = MessageCopies::of(self, account, &recording).await?;
-            (copies.delete().await, copies.changed(), copies.gone_at())
-        } else {
-            let mut copies = Copies::of(self, account, &recording).await?;
-            (copies.delete().await, copies.changed(), copies.gone_at())
+        let (done, changed, gone_at) = match recording.kind() {
+            MediaKind::Message => {
+                let mut copies = MessageCopies::of(self, account, &recording).await?;
+                (copies.delete().await, copies.changed(), copies.gone_at())
+            }
+            MediaKind::ChatMessage => {
+                let mut copies = ChatCopies::of(self, account, &recording).await?;
+                (copies.delete().await, copies.changed(), copies.gone_at())
+            }
+            _ => {
+                let mut copies = Copies::of(self, account, &recording).await?;
+                (copies.delete().await, copies.changed(), copies.gone_at())
+            }
         };
         if let Err(trouble) = done {
             self.note_source(recording.id, &changed).await?;
@@ -130,9 +139,7 @@ impl SourceDeletion {
             believed => believed?,
         };
         let sealed = recordings::artefacts(&mut self.db.read().await?, recording.id).await?;
-        let has_words = sealed
-            .iter()
-            .any(|sealed| sealed.artefact == Artefact::Transcript);
+        let has_words = sealed.iter().any(|sealed| sealed.artefact.is_text());
         let files = sealed
             .iter()
             .filter(|sealed| matches!(sealed.artefact, Artefact::Media(_)))
@@ -171,8 +178,9 @@ impl SourceDeletion {
 fn is_to_be_deleted(account: &Account, recording: &Recording) -> bool {
     match (account.delete_source(), recording.state) {
         (DeleteSource::Never, _) => false,
-        (_, RecordingState::Shredded) | (DeleteSource::AfterSealing, RecordingState::Sealed) => {
-            true
+        (_, RecordingState::Shredded) => true,
+        (DeleteSource::AfterSealing, RecordingState::Sealed) => {
+            is_deleted_after_sealing(recording.kind())
         }
         _ => false,
     }

@@ -212,13 +212,38 @@ impl Playback {
         network: Option<IpAddr>,
         wanted: Artefact,
     ) -> Result<PlaybackSession, Error> {
+        let redeemed = self.redeemed(token, network).await?;
+        let there = self.given_by(&redeemed.grant).await?;
+        let latest = wanted.latest(there).unwrap_or(wanted);
+        self.session(redeemed, latest).await
+    }
+
+    /// The same for one state of a message that was edited. [`Self::redeem`] gives the latest.
+    ///
+    /// # Errors
+    /// As [`Self::redeem`].
+    pub async fn redeem_state(
+        &self,
+        token: &str,
+        network: Option<IpAddr>,
+        state: Artefact,
+    ) -> Result<PlaybackSession, Error> {
+        let redeemed = self.redeemed(token, network).await?;
+        self.session(redeemed, state).await
+    }
+
+    async fn session(
+        &self,
+        redeemed: RedeemedGrant,
+        wanted: Artefact,
+    ) -> Result<PlaybackSession, Error> {
         let RedeemedGrant {
             id,
             grant,
             principal,
             recording,
             registered,
-        } = self.redeemed(token, network).await?;
+        } = redeemed;
         let playable = match self.vault.playable(&grant, wanted).await {
             Err(vault::Error::CiphertextMissing(id)) => return Err(self.missing(id).await?),
             playable => playable?,
@@ -301,7 +326,7 @@ impl Playback {
         range: Range<u64>,
     ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
         // A text may have to be redacted: only `read` returns it.
-        if session.playable.artefact() == Artefact::Transcript {
+        if session.playable.artefact().is_text() {
             return Err(Error::NotFound);
         }
         let bytes = self.open(session, range).await?;

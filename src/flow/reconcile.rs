@@ -10,6 +10,7 @@
 //! fetched are reported and not changed.
 
 pub(super) mod backfill;
+mod chats;
 pub(super) mod compare;
 mod list;
 mod messages;
@@ -32,7 +33,10 @@ pub(super) use self::{
 };
 use super::{
     error::Error,
-    ingest::{Ingest, messages::MessageIntake},
+    ingest::{
+        Ingest,
+        messages::{MessageIntake, chats::ChatIntake},
+    },
     twilio_access::TwilioAccess,
     wakeups::Wakeups,
 };
@@ -120,9 +124,14 @@ pub struct Reconciliation {
     wakeups: Wakeups,
     ingest: Arc<Ingest>,
     messages: Arc<MessageIntake>,
+    chats: Arc<ChatIntake>,
 }
 
 impl Reconciliation {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a dependency of its own, given once by the assembly"
+    )]
     pub(in crate::flow) fn new(
         vault: Vault,
         db: Db,
@@ -131,6 +140,7 @@ impl Reconciliation {
         wakeups: Wakeups,
         ingest: Arc<Ingest>,
         messages: Arc<MessageIntake>,
+        chats: Arc<ChatIntake>,
     ) -> Self {
         Self {
             vault,
@@ -140,6 +150,7 @@ impl Reconciliation {
             wakeups,
             ingest,
             messages,
+            chats,
         }
     }
 
@@ -353,7 +364,8 @@ impl Reconciliation {
                 comparison.found.ghost(recording.id);
             }
         }
-        self.walk_messages(comparison, since).await
+        self.walk_messages(comparison, since).await?;
+        self.walk_chats(comparison, since).await
     }
 
     /// Queries Twilio for a recording that its list does not contain.

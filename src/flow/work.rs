@@ -23,7 +23,11 @@ use super::{
     erase::SourceDeletion,
     erasure::{revocation::Revocations, shredding::Shredding},
     error::Error,
-    ingest::{fetched::Fetched, fetching::Fetching, messages::files::FileFetching},
+    ingest::{
+        fetched::Fetched,
+        fetching::Fetching,
+        messages::{chats::read::ChatReading, files::FileFetching},
+    },
     liveness::{Liveness, Task},
     patience::WorkSettings,
     queue::WorkQueue,
@@ -42,6 +46,8 @@ pub(super) struct Performers {
     pub(super) fetching: Fetching,
     /// Fetches files of messages.
     pub(super) files: FileFetching,
+    /// Reads participants of chats.
+    pub(super) chats: ChatReading,
     /// Deletes copies at the source.
     pub(super) deletion: SourceDeletion,
     /// Deletes ciphertext after a shred.
@@ -150,8 +156,10 @@ impl Worker {
         loop {
             // One at a time, in the order of lanes: the first may change what the second needs.
             let mut leases = self.queue.lease(Lane::Media.kinds(), 1).await?;
-            if leases.is_empty() {
-                leases = self.queue.lease(Lane::Source.kinds(), 1).await?;
+            for lane in [Lane::Chats, Lane::Source] {
+                if leases.is_empty() {
+                    leases = self.queue.lease(lane.kinds(), 1).await?;
+                }
             }
             if leases.is_empty() {
                 // A transcript that arrived before its recording may have enqueued the fetch, and
@@ -218,6 +226,10 @@ impl Worker {
             WorkKind::FetchFiles => Box::pin(async move {
                 let fetched = performers.files.fetch(&typed(lease)?).await;
                 fetched.map_err(|failure| failure.into_setback(&self.settings))
+            }),
+            WorkKind::ReadChat => Box::pin(async move {
+                let read = performers.chats.read(&typed(lease)?).await;
+                read.map_err(|failure| failure.into_setback(&self.settings))
             }),
             WorkKind::DeleteCiphertext => Box::pin(async move {
                 let removed = performers.shredding.remove(&typed(lease)?).await;

@@ -23,7 +23,7 @@ pub use self::{
     participant::{ChatParticipant, ParticipantConversation},
 };
 use super::{
-    fields::NamedFields, params::CallbackError, personal::PersonalText,
+    fields::NamedFields, own_query::own_query, params::CallbackError, personal::PersonalText,
     received_form::ReceivedForm, signature::Verified,
 };
 use crate::model::sid::AccountSid;
@@ -57,6 +57,8 @@ pub struct ConversationCallback {
     pub client_identity: Option<PersonalText>,
     /// The whole form as received.
     pub form: ReceivedForm,
+    /// The query parameters of our own URL, in order, for classification.
+    pub query: Vec<(String, String)>,
 }
 
 /// A change in a chat.
@@ -111,6 +113,7 @@ impl ConversationCallback {
             source: fields.word("Source"),
             client_identity: fields.personal("ClientIdentity"),
             form: ReceivedForm::of(verified),
+            query: own_query(verified),
         })
     }
 }

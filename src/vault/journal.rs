@@ -295,7 +295,7 @@ impl Inner {
                 // A row that refers to another follows it in the same piece.
                 OutboxKind::Token => &[Table::Principals, Table::Tokens],
                 OutboxKind::Policy => &[Table::Policies],
-                OutboxKind::Conversation => &[Table::Parties],
+                OutboxKind::Conversation => &[Table::Parties, Table::Chats],
                 OutboxKind::Consent => &[Table::Consents],
                 OutboxKind::Revocation => &[Table::Revocations],
             };

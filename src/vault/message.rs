@@ -42,6 +42,15 @@ pub struct MessageContent<'a> {
     pub text: &'a SecretBuffer,
     /// Sender and receivers.
     pub parties: Vec<Participant>,
+    /// The edit that left this state, in milliseconds UTC; `None` for the first state.
+    pub edit: Option<u64>,
+}
+
+impl MessageContent<'_> {
+    /// Returns an artefact's name in this state.
+    pub(super) fn artefact(&self, first: Artefact) -> Artefact {
+        self.edit.map_or(first, |at| first.after_edit(at))
+    }
 }
 
 /// A sealed message whose key is not entered yet: until then nothing opens it.
@@ -70,7 +79,7 @@ impl SealedMessage {
         let form = self
             .artefacts
             .iter()
-            .find(|sealed| sealed.artefact == Artefact::Form);
+            .find(|sealed| !sealed.artefact.is_text());
         form.map_or(0, |form| form.sealed_len)
     }
 
@@ -91,10 +100,20 @@ impl Vault {
     ) -> Result<SealedMessage, Error> {
         let key = Key::random(&mut rand::rng());
         let (form, form_sha256) = self
-            .seal_small(recording, &key, Artefact::Form, content.form)
+            .seal_small(
+                recording,
+                &key,
+                content.artefact(Artefact::Form),
+                content.form,
+            )
             .await?;
         let (text, _) = self
-            .seal_small(recording, &key, Artefact::Transcript, content.text)
+            .seal_small(
+                recording,
+                &key,
+                content.artefact(Artefact::Transcript),
+                content.text,
+            )
             .await?;
         let parties: Participants = content.parties.into_iter().collect();
         let parties = self.0.sealed(recording, &key, &parties);
@@ -159,7 +178,7 @@ impl Vault {
     }
 
     /// Seals bytes that are whole in memory. Returns the row, and the SHA-256 of the ciphertext.
-    async fn seal_small(
+    pub(super) async fn seal_small(
         &self,
         recording: RecordingId,
         record_key: &Key,

@@ -4,7 +4,7 @@ use recvault::model::crash;
 
 use crate::{
     book::{self, Entry},
-    crash_messages, crash_repeats, crash_turn,
+    crash_chats, crash_messages, crash_repeats, crash_turn,
     database::Kind,
     invariants::{self, Found},
     sources,
@@ -37,6 +37,7 @@ macro_rules! points {
 fn every_named_place_is_tried() {
     let mut tried = [
         TRIED,
+        crash_chats::TRIED,
         crash_messages::TRIED,
         crash_repeats::TRIED,
         &crash_turn::tried(),

@@ -18,7 +18,7 @@ fn the_story_told_to_a_machine_holds_step_by_step() {
     assert_eq!(told.stderr, "", "a machine is told nothing else");
     let story = told.json();
     let steps = story["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 25, "{story:#}");
+    assert_eq!(steps.len(), 27, "{story:#}");
     for step in steps {
         assert!(
             step["name"].as_str().is_some_and(|name| !name.is_empty())
@@ -95,7 +95,7 @@ fn the_story_told_to_people_says_what_held() {
         &[("TMPDIR", temporary.path().to_str().unwrap())],
     );
     assert!(
-        told.stderr.contains("\n 1. ok     ") && told.stderr.contains("\n25. ok     "),
+        told.stderr.contains("\n 1. ok     ") && told.stderr.contains("\n27. ok     "),
         "{}",
         told.stderr
     );

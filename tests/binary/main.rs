@@ -22,6 +22,7 @@ mod client;
 #[macro_use]
 mod crash_points;
 mod broken_log;
+mod crash_chats;
 mod crash_init;
 mod crash_messages;
 mod crash_random;

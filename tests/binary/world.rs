@@ -336,6 +336,22 @@ fn configured(db: &str, api_base: &str, account: &AccountSid) -> String {
             "intelligence_base = \"https://intelligence.twilio.com\"",
             &format!("intelligence_base = \"{api_base}\""),
         ),
+        (
+            "conversations_base = \"https://conversations.twilio.com\"",
+            &format!("conversations_base = \"{api_base}\""),
+        ),
+        (
+            "chat_media_base = \"https://mcs.us1.twilio.com\"",
+            &format!("chat_media_base = \"{api_base}\""),
+        ),
+        (
+            "proxy_base = \"https://proxy.twilio.com\"",
+            &format!("proxy_base = \"{api_base}\""),
+        ),
+        (
+            "video_base = \"https://video.twilio.com\"",
+            &format!("video_base = \"{api_base}\""),
+        ),
         // The participants of each recording are requested, and the shipped rate limit only
         // protects Twilio.
         ("requests_per_s = 100", "requests_per_s = 1000"),

@@ -18,6 +18,7 @@ mod auditing;
 mod authority;
 mod buckets;
 mod callbacks;
+mod chats;
 mod clocks;
 mod consenting;
 mod crowding;

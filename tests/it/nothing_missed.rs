@@ -27,7 +27,7 @@ use serde_json::Value;
 use crate::world::{Recipe, TestVault, digits};
 
 /// The number of lots; more in `tests/fuzz`.
-fn lots() -> u32 {
+pub(crate) fn lots() -> u32 {
     #[expect(clippy::disallowed_methods, reason = "a test's own variable")]
     let given = std::env::var("RECVAULT_TEST_LIVES").ok();
     given.map_or(16, |given| given.parse().expect("a number of lots"))

@@ -99,5 +99,6 @@ pub(crate) fn recording(at: Timestamp) -> Recording {
         quarantine_ends: None,
         heard_by: DiscoveredBy::Callback,
         encryption: None,
+        removed_at: None,
     }
 }

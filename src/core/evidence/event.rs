@@ -157,6 +157,12 @@ pub enum AuditEvent {
     /// A file of a message is sealed.
     #[strum(to_string = "file.sealed")]
     FileSealed,
+    /// A new state of an edited message is sealed.
+    #[strum(to_string = "edit.sealed")]
+    EditSealed,
+    /// A message was removed at the source by somebody else.
+    #[strum(to_string = "source.removed")]
+    RemovedAtSource,
     /// Somebody's consent, a recording or an account was revoked.
     #[strum(to_string = "revocation.begun")]
     RevocationBegun,

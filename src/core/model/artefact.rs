@@ -22,10 +22,17 @@ pub enum Artefact {
     /// A file as the source delivered it: a picture of a message, a track or a composition. A
     /// recording may have several; they are numbered from 0, in the source's order.
     Media(u8),
+    /// The text of a message after an edit, by the time of the edit in milliseconds UTC.
+    EditedText(u64),
+    /// The message as the source delivered it after that edit.
+    EditedForm(u64),
 }
 
 /// The prefix of a file's name; its number follows.
 const MEDIA: &str = "media/";
+/// The prefixes of what an edit left; its time follows.
+const TEXT: &str = "transcript/";
+const FORM: &str = "form/";
 
 impl Artefact {
     /// Returns the name used in keys, rows, associated data and URLs.
@@ -36,7 +43,48 @@ impl Artefact {
             Self::Parties => "parties".into(),
             Self::Form => "form".into(),
             Self::Media(number) => format!("{MEDIA}{number}").into(),
+            Self::EditedText(at) => format!("{TEXT}{at}").into(),
+            Self::EditedForm(at) => format!("{FORM}{at}").into(),
         }
+    }
+
+    /// Returns whether it is a text, which may have to be redacted.
+    pub const fn is_text(self) -> bool {
+        matches!(self, Self::Transcript | Self::EditedText(_))
+    }
+
+    /// Returns the artefact that holds the message's state after an edit at this time, in place of
+    /// its first state; itself for anything but text and form.
+    #[must_use]
+    pub const fn after_edit(self, at: u64) -> Self {
+        match self {
+            Self::Transcript => Self::EditedText(at),
+            Self::Form => Self::EditedForm(at),
+            other => other,
+        }
+    }
+
+    /// Returns the time of the edit that left it; `None` for the first state of a message, and for
+    /// anything else.
+    pub const fn edited_at(self) -> Option<u64> {
+        match self {
+            Self::EditedText(at) | Self::EditedForm(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Returns the latest state of this artefact, among those that are there.
+    pub fn latest(self, there: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let is_a_state = |other: &Self| {
+            *other == self
+                || other
+                    .edited_at()
+                    .is_some_and(|at| self.after_edit(at) == *other)
+        };
+        there
+            .into_iter()
+            .filter(is_a_state)
+            .max_by_key(|state| state.edited_at())
     }
 }
 
@@ -49,7 +97,7 @@ impl fmt::Display for Artefact {
 /// The text is not an artefact.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not an artefact: expected `audio`, `transcript`, `parties`, `form`, or `media/0` to `media/255`"
+    "not an artefact: expected `audio`, `transcript`, `parties`, `form`, `media/0` to `media/255`, or `transcript/` or `form/` and the milliseconds of an edit"
 )]
 pub struct UnknownArtefact;
 
@@ -63,8 +111,13 @@ impl FromStr for Artefact {
             "parties" => Self::Parties,
             "form" => Self::Form,
             _ => {
-                let number = text.strip_prefix(MEDIA).ok_or(UnknownArtefact)?;
-                Self::Media(number.parse().map_err(|_| UnknownArtefact)?)
+                let number = |prefix| text.strip_prefix(prefix);
+                let artefact = number(MEDIA)
+                    .map(|number| number.parse().map(Self::Media))
+                    .or_else(|| number(TEXT).map(|at| at.parse().map(Self::EditedText)))
+                    .or_else(|| number(FORM).map(|at| at.parse().map(Self::EditedForm)));
+                let artefact = artefact.ok_or(UnknownArtefact)?;
+                artefact.map_err(|_| UnknownArtefact)?
             }
         };
 
@@ -118,14 +171,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_artefact_comes_back_as_it_went(number: u8) {
-            for artefact in [Artefact::Audio, Artefact::Transcript, Artefact::Parties, Artefact::Media(number)] {
+        fn an_artefact_comes_back_as_it_went(number: u8, at: u64) {
+            for artefact in [
+                Artefact::Audio, Artefact::Transcript, Artefact::Parties, Artefact::Form, Artefact::Media(number),
+                Artefact::EditedText(at), Artefact::EditedForm(at),
+            ] {
                 prop_assert_eq!(artefact.to_string().parse(), Ok(artefact));
             }
         }
 
         #[test]
-        fn a_word_has_one_spelling(text in "(audio|transcript|parties|media|media/|media/[0+ -]?[0-9]{1,4}|.{0,12})") {
+        fn a_word_has_one_spelling(text in "(audio|transcript|parties|media|media/|(media|transcript|form)/[0+ -]?[0-9]{1,4}|.{0,12})") {
             if let Ok(artefact) = text.parse::<Artefact>() {
                 prop_assert_eq!(artefact.to_string(), text.clone());
             }
@@ -133,6 +189,30 @@ mod tests {
                 prop_assert_eq!(leg.to_string(), text);
             }
         }
+    }
+
+    #[test]
+    fn the_latest_state_is_the_last_edit() {
+        let first = [Artefact::Form, Artefact::Media(0), Artefact::Transcript];
+        assert_eq!(
+            Artefact::Transcript.latest(first),
+            Some(Artefact::Transcript)
+        );
+        let edits = [9, 10].map(Artefact::EditedText);
+        let all = first
+            .into_iter()
+            .chain(edits)
+            .chain([Artefact::EditedForm(11)]);
+        assert_eq!(
+            Artefact::Transcript.latest(all.clone()),
+            Some(Artefact::EditedText(10))
+        );
+        assert_eq!(
+            Artefact::Form.latest(all.clone()),
+            Some(Artefact::EditedForm(11))
+        );
+        assert_eq!(Artefact::Media(0).latest(all), Some(Artefact::Media(0)));
+        assert_eq!(Artefact::Transcript.latest([Artefact::Form]), None);
     }
 
     #[test]

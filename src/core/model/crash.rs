@@ -16,6 +16,8 @@ pub const POINTS: &[&str] = &[
     "messages.before_commit",
     "messages.after_commit",
     "files.stored",
+    "edits.sealed",
+    "edits.entered",
     "shred.before_commit",
     "shred.after_commit",
     "remove.after_delete",

@@ -321,6 +321,7 @@ mod tests {
             leg: leg(name),
             subject,
             channel,
+            presence: crate::model::subject::Presence::ALWAYS,
         };
         let details: Participants = [
             found("callee", None, Some("client:agent"), Some("Anna")),

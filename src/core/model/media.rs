@@ -1,8 +1,8 @@
 //! The kinds of communication that a recording may contain, and their names at the sources.
 //!
 //! Owns the closed lists and the one table of SIDs. Refuses to know how each kind is stored. At
-//! present calls and messages are collected; the other kinds are names that rows, policies and
-//! formats can contain.
+//! present calls, messages and chat messages are collected; the other kinds are names that rows,
+//! policies and formats can contain.
 
 use super::{
     artefact::Artefact,
@@ -62,6 +62,11 @@ impl MediaKind {
 }
 
 impl MediaKind {
+    /// Returns whether people wrote it: it is sealed whole in memory, and its text is its transcript.
+    pub const fn is_written(self) -> bool {
+        matches!(self, Self::Message | Self::ChatMessage)
+    }
+
     /// Returns whether the source has the content of a communication with this status, as far as it
     /// will ever have it. A message has its content even if it was not delivered.
     pub fn is_complete(self, status: &str) -> bool {
@@ -76,6 +81,8 @@ impl MediaKind {
                     | "failed"
                     | "read"
             ),
+            // Twilio gives no status to a message of a chat: it is there, or it is not.
+            Self::ChatMessage => status == "received",
             _ => status == "completed",
         }
     }

@@ -16,7 +16,7 @@ use super::{
     media::{MediaKind, SourceRef},
     name::{Label, LegName, Tier},
     sid::{AccountSid, CallSid, ConferenceSid},
-    subject::Conversation,
+    subject::{Conversation, Party},
     time::Timestamp,
     word::{UnknownWord, unknown},
 };
@@ -70,7 +70,7 @@ pub struct Recording {
     pub call: Option<CallSid>,
     /// The conference, if the source named one.
     pub conference: Option<ConferenceSid>,
-    /// The thread of a message; `None` for calls and conferences.
+    /// The thread or chat of a message; `None` for calls and conferences.
     pub thread: Option<Conversation>,
     /// Who wrote a message, by their leg of its thread; `None` for what everybody in it made
     /// together, such as a call.
@@ -118,6 +118,8 @@ pub struct Recording {
     /// How the source encrypted it with the customer's key, if reported; `None` once it is sealed
     /// or shredded.
     pub encryption: Option<Encryption>,
+    /// When it was removed at the source by somebody else, as far as the source told.
+    pub removed_at: Option<Timestamp>,
 }
 
 /// How the vault discovered a recording.
@@ -161,6 +163,14 @@ impl Recording {
     /// Returns the account or subaccount under which it was made.
     pub fn account(&self) -> &AccountSid {
         self.source_ref.account()
+    }
+
+    /// Returns whether a party of its conversation has a part in it: they wrote it, or were there
+    /// when it was made.
+    pub fn is_of(&self, party: &Party) -> bool {
+        // By the source's clock, as the times of the participants.
+        let at = self.started_at.unwrap_or(self.collected_at);
+        self.author.as_ref() == Some(&party.leg) || party.presence.includes(at)
     }
 
     /// Returns every conversation that it belongs to, as far as the source reported them: the

@@ -93,6 +93,12 @@ const ARCHIVE: Period = Period {
     days: None,
     stated_at: "https://www.twilio.com/docs/usage/bulkexport",
 };
+/// What the source calls personal data of Conversations stays after a deletion.
+const CHAT_PERSONAL_DATA: Period = Period {
+    what: ResidueKind::Metadata,
+    days: Some(30),
+    stated_at: "https://www.twilio.com/docs/conversations/api/conversation-message-resource",
+};
 const UNSTATED_BACKUPS: Period = Period {
     what: ResidueKind::Backups,
     days: None,
@@ -106,6 +112,7 @@ const fn periods(kind: CopyKind) -> &'static [Period] {
         CopyKind::Transcription | CopyKind::AddOn | CopyKind::File => &[UNSTATED_BACKUPS],
         CopyKind::Transcript => &[SENTENCES, UNSTATED_BACKUPS],
         CopyKind::Message => &[MESSAGE_LOGS, MESSAGE_BACKUPS, BULK_EXPORTS, ARCHIVE],
+        CopyKind::ChatMessage | CopyKind::Chat => &[CHAT_PERSONAL_DATA, UNSTATED_BACKUPS],
         // It is in a bucket that is not the source's.
         CopyKind::Object => &[],
     }

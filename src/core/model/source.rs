@@ -49,6 +49,10 @@ pub enum CopyKind {
     Message,
     /// A file of a message, `ME…`.
     File,
+    /// A message of a chat, `IM…`.
+    ChatMessage,
+    /// A chat of which nothing is left, `CH…`.
+    Chat,
 }
 
 /// The state of the deletion of a copy.
@@ -195,7 +199,7 @@ mod tests {
     #[test]
     fn words_come_back_as_they_went() {
         crate::samples::words_are::<CopyKind>(
-            "recording transcription add-on transcript object message file",
+            "recording transcription add-on transcript object message file chat-message chat",
         );
         crate::samples::words_are::<CopyState>("there not-deletable-yet deleted confirmed left");
         crate::samples::json_has_the_words::<CopyKind>();

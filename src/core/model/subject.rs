@@ -20,10 +20,11 @@ pub use self::message_thread::ThreadId;
 use super::{
     folding::visible,
     sid::{CallSid, ChatSid, ConferenceSid, ProxySessionSid, RoomSid},
+    time::Timestamp,
 };
 
 /// One person's address: a telephone number in E.164 (ITU-T), or another address (`sip:…`,
-/// `client:…`) in one spelling.
+/// `client:…`, `chat:…` for the identity of a chat) in one spelling.
 ///
 /// It is stored as given, and zeroed when it is dropped. Two addresses are equal if carriers route
 /// them to the same person: `+5215512345678` and `+525512345678`.
@@ -39,8 +40,8 @@ impl utoipa::ToSchema for Address {}
 impl utoipa::PartialSchema for Address {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
         super::schema::text(
-            "A telephone number in international form, an address with `sip:` or `client:`, or a WhatsApp user's identifier.",
-            r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240}|whatsapp:[A-Z]{2}\.[A-Za-z0-9]{1,128})$".into(),
+            "A telephone number in international form, an address with `sip:` or `client:`, a WhatsApp user's identifier, or the identity of a chat with `chat:`.",
+            r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240}|whatsapp:[A-Z]{2}\.[A-Za-z0-9]{1,128}|chat:.{1,240})$".into(),
             "+493012345678".into(),
         )
     }
@@ -49,7 +50,7 @@ impl utoipa::PartialSchema for Address {
 /// Why a text is not an address. The error does not repeat the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a telephone number in international form, like `+493012345678`, and no `sip:`, `client:` or `whatsapp:` address"
+    "not a telephone number in international form, like `+493012345678`, and no `sip:`, `client:`, `whatsapp:` or `chat:` address"
 )]
 pub struct InvalidAddress;
 
@@ -83,11 +84,9 @@ impl Address {
                 };
             }
         }
-        if let Some(user) = whatsapp_user(text.trim()) {
-            return Ok(Self {
-                told: user,
-                person: None,
-            });
+        let other = whatsapp_user(text.trim()).or_else(|| chat_identity(text.trim()));
+        if let Some(told) = other {
+            return Ok(Self { told, person: None });
         }
         // Telephones copy a number with direction marks around it, and some keyboards produce
         // full-width digits.
@@ -106,6 +105,14 @@ impl Address {
         } else {
             Ok(Self { told, person })
         }
+    }
+
+    /// Parses how a chat names a person: by an address, or by an identity that the application chose.
+    ///
+    /// # Errors
+    /// [`InvalidAddress`].
+    pub fn of_chat(text: &str) -> Result<Self, InvalidAddress> {
+        Self::parse(text).or_else(|_| Self::parse(&format!("{CHAT}{}", text.trim())))
     }
 
     /// Returns the address as given, in one spelling: only for a seal, or to contact the person.
@@ -130,6 +137,21 @@ fn whatsapp_user(text: &str) -> Option<String> {
         && matches!(user.len(), 1..=128)
         && user.bytes().all(|byte| byte.is_ascii_alphanumeric());
     is_user.then(|| format!("whatsapp:{rest}"))
+}
+
+/// The scheme of identities in chats.
+const CHAT: &str = "chat:";
+
+/// Returns the identity of a chat's user in one spelling: unchanged, because the application chose
+/// it, and identities that only look alike are two people's.
+fn chat_identity(text: &str) -> Option<String> {
+    let (scheme, identity) = text.split_at_checked(CHAT.len())?;
+    let is_plain = scheme.eq_ignore_ascii_case(CHAT)
+        && matches!(identity.len(), 1..=240)
+        && !identity.chars().any(char::is_control)
+        && identity.trim() == identity
+        && visible(identity).eq(identity.chars());
+    is_plain.then(|| format!("{CHAT}{identity}"))
 }
 
 /// Removes the channel prefix: on WhatsApp and RCS, a person's address is their number.
@@ -201,7 +223,7 @@ impl FromStr for Address {
 }
 
 /// A conversation: it groups recordings of any kind. It has no key. At present only calls,
-/// conferences and threads are collected; no recording belongs to another kind.
+/// conferences, threads and chats are collected; no recording belongs to another kind.
 #[derive(
     Clone,
     Debug,
@@ -243,6 +265,14 @@ impl Conversation {
         }
     }
 
+    /// Returns the chat, if it is one.
+    pub fn into_chat(self) -> Option<ChatSid> {
+        match self {
+            Self::Chat(sid) => Some(sid),
+            _ => None,
+        }
+    }
+
     /// Returns the thread, if it is one.
     pub fn into_thread(self) -> Option<ThreadId> {
         match self {
@@ -252,13 +282,15 @@ impl Conversation {
     }
 
     /// Parses the id of a conversation that recordings can belong to at present: a call, a
-    /// conference or a thread.
+    /// conference, a thread or a chat.
     ///
     /// # Errors
     /// [`UnknownConversation`]; also for the id of another kind.
     pub fn collected(text: &str) -> Result<Self, UnknownConversation> {
         match text.parse() {
-            Ok(known @ (Self::Call(_) | Self::Conference(_) | Self::Thread(_))) => Ok(known),
+            Ok(known @ (Self::Call(_) | Self::Conference(_) | Self::Thread(_) | Self::Chat(_))) => {
+                Ok(known)
+            }
             _ => Err(UnknownConversation),
         }
     }
@@ -266,7 +298,7 @@ impl Conversation {
 
 /// The text is not a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected `CA` or `CF` and 32 hex digits, or `thr_` and 32 lower-case hex digits")]
+#[error("expected `CA`, `CF` or `CH` and 32 hex digits, or `thr_` and 32 lower-case hex digits")]
 pub struct UnknownConversation;
 
 impl fmt::Display for Conversation {
@@ -299,6 +331,43 @@ pub struct Party {
     /// Their channel in a recording with two, 1 or 2; `None` if it is unknown or not one channel
     /// alone.
     pub channel: Option<u8>,
+    /// In a chat, when they were there; always, elsewhere.
+    #[serde(flatten)]
+    pub presence: Presence,
+}
+
+/// When a participant was in a chat. What is not known has no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct Presence {
+    /// When they joined, to the second, rounded down: Twilio's lists have no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joined_at: Option<Timestamp>,
+    /// When they left, rounded up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_at: Option<Timestamp>,
+}
+
+impl Presence {
+    /// Without bounds.
+    pub const ALWAYS: Self = Self {
+        joined_at: None,
+        left_at: None,
+    };
+
+    /// Returns whether it includes this time.
+    pub fn includes(self, at: Timestamp) -> bool {
+        self.joined_at.is_none_or(|joined| joined <= at)
+            && self.left_at.is_none_or(|left| at <= left)
+    }
+
+    /// Returns what both accounts of one participant say together, in either order.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            joined_at: self.joined_at.into_iter().chain(other.joined_at).min(),
+            left_at: self.left_at.into_iter().chain(other.left_at).max(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -414,7 +483,7 @@ mod tests {
             assert_eq!(serde_json::to_value(&conversation).unwrap(), text);
             assert_eq!(
                 Conversation::collected(&text).is_ok(),
-                matches!(letters, "CA" | "CF"),
+                matches!(letters, "CA" | "CF" | "CH"),
                 "{letters}"
             );
         }

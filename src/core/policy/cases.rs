@@ -28,7 +28,7 @@ use crate::model::{
     name::{Label, LegName, Purpose, Role, Tier},
     recording::{DiscoveredBy, Recording, RecordingState},
     sid::{AccountSid, CallSid, RecordingSid},
-    subject::{Conversation, Party},
+    subject::{Conversation, Party, Presence},
     time::Timestamp,
 };
 
@@ -287,6 +287,7 @@ impl Case {
             quarantine_ends: None,
             heard_by: DiscoveredBy::Callback,
             encryption: None,
+            removed_at: None,
         }
     }
 
@@ -300,6 +301,7 @@ impl Case {
                 leg: leg.clone(),
                 subject: None,
                 channel: None,
+                presence: Presence::ALWAYS,
             });
             let answers = [
                 (Answer::Given, &said.given, recording.collected_at),

@@ -7,7 +7,7 @@ use crate::model::{
     consent::{Answer, Method, Statement, Whom},
     id::{ConsentId, PrincipalId, SubjectId, TokenId},
     recording::{Recording, RecordingState},
-    subject::{Conversation, Party},
+    subject::{Conversation, Party, Presence},
     time::Timestamp,
 };
 
@@ -70,6 +70,7 @@ pub(super) fn party(leg: &str, subject: Option<SubjectId>) -> Party {
         leg: leg.parse().unwrap(),
         subject,
         channel: None,
+        presence: Presence::ALWAYS,
     }
 }
 

@@ -105,6 +105,10 @@ pub struct Collection {
     pub quieter_than: Option<u16>,
     /// What becomes of what others wrote to a person who revokes.
     pub to_revoked: ToRevoked,
+    /// Whether a message that was removed at the source is shredded.
+    pub removed_at_source: RemovedAtSource,
+    /// Authors in chats who are no persons: identities of programs, and numbers of the operator.
+    pub bots: BTreeSet<String>,
 }
 
 impl Default for Collection {
@@ -118,6 +122,8 @@ impl Default for Collection {
             shorter_than: None,
             quieter_than: None,
             to_revoked: ToRevoked::default(),
+            removed_at_source: RemovedAtSource::default(),
+            bots: BTreeSet::new(),
         }
     }
 }
@@ -147,6 +153,32 @@ pub enum ToRevoked {
 }
 
 crate::word_set!(ToRevoked);
+
+/// What becomes of a message that somebody removed at the source.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    serde_with::SerializeDisplay,
+)]
+#[strum(serialize_all = "lowercase")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
+pub enum RemovedAtSource {
+    /// It stays, and its row states the removal.
+    #[default]
+    Keep,
+    /// It is shredded.
+    Shred,
+}
+
+crate::word_set!(RemovedAtSource);
 
 /// The kinds that a policy keeps without naming any.
 pub(super) const KEPT_UNSAID: [MediaKind; 1] = [MediaKind::CallAudio];

@@ -21,6 +21,8 @@ pub enum NotKept {
     NoPurpose,
     /// The policy does not keep its kind.
     KindNotKept,
+    /// It was removed at the source, and the policy follows.
+    RemovedAtSource,
 }
 
 impl NotKept {

@@ -42,6 +42,7 @@ impl Rules {
                 "shorter_than_s": seconds(collection.shorter_than),
                 "quieter_than": collection.quieter_than,
                 "to_revoked": collection.to_revoked,
+                "removed_at_source": collection.removed_at_source,
             },
             "consent": consent(&policy.consent),
             "default_tier": policy.default_tier,

@@ -107,6 +107,12 @@ impl Rules {
         self.document.collection.kinds.contains(&kind)
     }
 
+    /// Returns whether the author of a chat message is no person: a program, or the operator's own
+    /// number.
+    pub fn is_bot(&self, author: &str) -> bool {
+        self.document.collection.bots.contains(author)
+    }
+
     /// Returns the tier of a new recording: of the first classification rule that matches, or the
     /// default.
     pub fn classify(&self, announcement: &ClassificationFacts<'_>) -> &Tier {

@@ -48,8 +48,14 @@ impl View {
         matches!(
             (self, artefact),
             (Self::Audio | Self::Window { .. }, Artefact::Audio)
-                | (Self::Audio, Artefact::Form | Artefact::Media(_))
-                | (Self::Audio | Self::Transcript | Self::RedactedTranscript, Artefact::Transcript)
+                | (
+                    Self::Audio,
+                    Artefact::Form | Artefact::EditedForm(_) | Artefact::Media(_)
+                )
+                | (
+                    Self::Audio | Self::Transcript | Self::RedactedTranscript,
+                    Artefact::Transcript | Artefact::EditedText(_)
+                )
                 // Views of a part of the audio, or of a redacted text, do not disclose the
                 // participants.
                 | (Self::Audio | Self::Transcript, Artefact::Parties)

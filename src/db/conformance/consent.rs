@@ -20,7 +20,7 @@ use crate::{
         id::{ConsentId, RecordingId, SubjectId},
         name::LegName,
         recording::Recording,
-        subject::{Conversation, Party},
+        subject::{Conversation, Party, Presence},
     },
 };
 
@@ -57,6 +57,7 @@ pub(super) fn party(leg: &str, subject: Option<u32>) -> Party {
         leg: parsed(leg),
         subject: subject.map(person),
         channel: None,
+        presence: Presence::ALWAYS,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     model::{
         id::RecordingId,
         name::LegName,
-        subject::{Conversation, Party},
+        subject::{Conversation, Party, Presence},
     },
 };
 
@@ -35,6 +35,7 @@ async fn named(world: &World, conversation: &Conversation, all: &[(&str, Option<
         leg: leg(name),
         subject: None,
         channel: *channel,
+        presence: Presence::ALWAYS,
     };
     let mut tx = world.tx().await;
     parties::name(

@@ -9,6 +9,7 @@
 use crate::db::{
     approvals::ApprovalRow,
     audit::StoredEntry,
+    chats::ChatRow,
     consents::StoredConsent,
     details::StoredDetails,
     epochs::EpochRow,
@@ -84,6 +85,8 @@ travelling! {
     Work = StoredWork::TABLE,
     /// Participants of conversations.
     Parties = StoredParty::TABLE,
+    /// Chats at the source.
+    Chats = ChatRow::TABLE,
     /// Statements of consent.
     Consents = StoredConsent::TABLE,
     /// Legal holds.

@@ -11,6 +11,7 @@ use super::stored::{COLUMNS, recording};
 use crate::{
     db::{
         error::Error,
+        parties::is_of_party,
         query::{ListOrder, ListQuery, members, text, time},
         table::Value,
         tx::{Tx, set},
@@ -175,18 +176,26 @@ impl RecordingFilter {
         const HEAD: &str =
             formatcp!("/* recordings.list */ SELECT {COLUMNS} FROM recordings WHERE true");
         // Three parts, each by its own index.
-        const OF_SUBJECT: &str = "id IN (
+        const OF_SUBJECT: &str = concat!(
+            "id IN (
           SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation WHERE parties.subject = ?
           UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation WHERE parties.subject = ?
-          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation WHERE parties.subject = ?)";
+          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation WHERE parties.subject = ? AND ",
+            is_of_party!(),
+            ")"
+        );
         // The accounts inside of each, so that the time does not depend on recordings of others.
-        const OF_SUBJECT_IN: &str = "id IN (
+        const OF_SUBJECT_IN: &str = concat!(
+            "id IN (
           SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation
           WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?))
           UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
           WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?))
           UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation
-          WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?)))";
+          WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?)) AND ",
+            is_of_party!(),
+            ")"
+        );
         // Labels are one compact JSON object of texts. A quotation mark inside a text has a backslash
         // before it, so a name, its colon and its value stand there only as a member. `LIKE` would
         // not tell upper case from lower.

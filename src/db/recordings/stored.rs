@@ -58,6 +58,7 @@ table! {
         quarantine_ends: Option<Timestamp> = "quarantine_ends",
         heard_by: DiscoveredBy = "heard_by",
         encryption: Option<Encryption> = "encryption",
+        removed_at: Option<Timestamp> = "removed_at",
     }
 }
 
@@ -108,6 +109,7 @@ impl TryFrom<StoredRecording> for Recording {
             quarantine_ends: row.quarantine_ends,
             heard_by: row.heard_by,
             encryption: row.encryption,
+            removed_at: row.removed_at,
         })
     }
 }

@@ -38,10 +38,10 @@ CREATE TABLE recordings (
   kind TEXT NOT NULL,
   state TEXT NOT NULL,           -- announced | absent | failed | sealed | shredded
   account TEXT NOT NULL,         -- AC…; immutable
-  source_sid TEXT NOT NULL,      -- RE…, or SM… or MM… of a message; immutable
+  source_sid TEXT NOT NULL,      -- RE…; SM… or MM… of a message, IM… of one in a chat; immutable
   call_sid TEXT,                 -- CA…, where told
   conference_sid TEXT,           -- CF…, where told
-  -- thr_…: the thread of a message; null for calls, which have the two columns above
+  -- thr_…: the thread of a message; CH…: its chat; null for calls, which have the two columns above
   thread TEXT,
   -- who wrote it, by their leg of the thread; null: everybody in it made it together
   author TEXT,
@@ -80,7 +80,9 @@ CREATE TABLE recordings (
   -- How the source encrypted it with the customer's key, a JSON object (model/encryption.rs); null:
   -- not at all, or not known. Without the private key it opens nothing. Goes when the recording is
   -- sealed or shredded.
-  encryption TEXT
+  encryption TEXT,
+  -- when it was removed at the source by somebody else; null: it was not, as far as told
+  removed_at BIGINT
 );
 CREATE INDEX recordings_by_time ON recordings (announced_at, id);
 CREATE INDEX recordings_by_state ON recordings (state, announced_at, id);
@@ -191,11 +193,11 @@ CREATE INDEX receipts_tombstoned ON receipts (epoch, id) WHERE state = 'tombston
 -- the future with a holder beside it. Of the kinds that are about a recording, and of revocations,
 -- rows travel; the others are found again.
 CREATE TABLE work (
-  -- fetch | files | delete-ciphertext | delete-at-source | transcript | transcript-poll |
+  -- fetch | files | delete-ciphertext | delete-at-source | transcript | transcript-poll | chat |
   -- revocation | comparison | epoch-turn
   kind TEXT NOT NULL,
   -- what it is about: rec_…; of a transcript its account, product and SID with slashes between; of a
-  -- revocation rvk_…; of a comparison AC…; of the epoch's turn vlt_…
+  -- chat AC…/CH…; of a revocation rvk_…; of a comparison AC…; of the epoch's turn vlt_…
   subject TEXT NOT NULL,
   state TEXT NOT NULL,           -- due | dead
   due_at BIGINT NOT NULL,        -- not before then; for leased work, when the lease ends
@@ -375,8 +377,9 @@ CREATE TABLE outbox (
 
 -- Who took part in a conversation. A conversation without a row has one party that nobody knows.
 CREATE TABLE parties (
-  conversation TEXT NOT NULL,    -- CA… or CF…
-  leg TEXT NOT NULL,             -- place in it, as the application calls it
+  conversation TEXT NOT NULL,    -- CA…, CF…, thr_… or CH…
+  -- place in it, as the application calls it; in a chat, as Twilio does: mb…
+  leg TEXT NOT NULL,
   subject TEXT,                  -- sub_…, a keyed hash of the address; null: not known
   named_at BIGINT NOT NULL,
   -- the accounts whose recordings revocations from before named_at reach by this place: AC… AC…, or
@@ -387,12 +390,29 @@ CREATE TABLE parties (
   -- address and name, sealed under the vault's own key, until recordings of the conversation keep
   -- them under theirs; empty: nothing waits
   sealed BYTEA NOT NULL DEFAULT '',
+  -- in a chat: from when until when they were there, to the second; null: no bound is known
+  joined_at BIGINT,
+  left_at BIGINT,
   PRIMARY KEY (conversation, leg)
 );
 CREATE INDEX parties_by_subject ON parties (subject) WHERE subject IS NOT NULL;
 CREATE INDEX parties_unvouched ON parties (subject)
   WHERE subject IS NOT NULL AND vouched_for <> '*';
 CREATE INDEX parties_waiting ON parties (named_at) WHERE length(sealed) > 0;
+
+-- Chats of Conversations, as far as Twilio told of them. No personal data.
+CREATE TABLE chats (
+  chat TEXT PRIMARY KEY,         -- CH…; immutable
+  account TEXT NOT NULL,         -- AC…; immutable
+  service TEXT,                  -- IS…, where told; requests about the chat need it
+  state TEXT,                    -- active | inactive | closed, as last told; an open set
+  state_at BIGINT,               -- since when, as told
+  removed_at BIGINT,             -- when it was removed at Twilio with all of its messages
+  read_at BIGINT,                -- when its participants were last read over REST
+  told_index BIGINT,             -- the highest index of a message that was told
+  -- the index from which on messages may be lacking, until they are read; null: none is known to
+  gap_from BIGINT
+);
 
 -- Statements of consent. Rows are never changed or removed: a later one may say otherwise.
 CREATE TABLE consents (

@@ -37,6 +37,9 @@ pub enum WorkKind {
     /// Ask the source for transcripts of a recording that were not announced.
     #[strum(to_string = "transcript-poll")]
     PollTranscripts,
+    /// Read the participants of a chat.
+    #[strum(to_string = "chat")]
+    ReadChat,
     /// Continue a revocation.
     Revocation,
     /// Compare an account with the source's list. Claimed by the comparing process, not taken from
@@ -54,7 +57,7 @@ impl WorkKind {
     pub const fn may_be_buried(self) -> bool {
         matches!(
             self,
-            Self::FetchMedia | Self::FetchFiles | Self::FetchTranscript
+            Self::FetchMedia | Self::FetchFiles | Self::FetchTranscript | Self::ReadChat
         )
     }
 }
@@ -65,7 +68,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_word() {
-        let words = "fetch files delete-ciphertext delete-at-source transcript transcript-poll revocation \
+        let words = "fetch files delete-ciphertext delete-at-source transcript transcript-poll chat revocation \
                      comparison epoch-turn";
         crate::samples::words_are::<WorkKind>(words);
     }

@@ -42,6 +42,7 @@ pub struct ChatMessageFacts {
     pub deliveries: Vec<ChatDeliveryFacts>,
     pub(super) index: u64,
     pub(super) created: Option<Timestamp>,
+    pub(super) edited: Option<Timestamp>,
 }
 
 /// The delivery of a chat message to one participant.
@@ -174,6 +175,7 @@ impl StandIn {
 
     /// Changes the text of a message, without a webhook.
     pub fn edit_chat_message(&self, chat: &ChatSid, sid: &ChatMessageSid, body: &str) {
+        let now = self.world.hours.now();
         let mut state = self.world.state();
         let message = state
             .chats
@@ -181,6 +183,7 @@ impl StandIn {
             .and_then(|chat| chat.facts.messages.get_mut(sid));
         if let Some(message) = message {
             body.clone_into(&mut message.body);
+            message.edited = Some(now);
         }
     }
 
@@ -199,6 +202,27 @@ impl StandIn {
         let chat = state.chats.get_mut(chat).expect("the chat was added");
         chat.facts.participants.insert(sid.clone(), facts);
         sid
+    }
+
+    /// Removes a message from a chat, without a webhook.
+    pub fn remove_chat_message(&self, chat: &ChatSid, sid: &ChatMessageSid) {
+        if let Some(chat) = self.world.state().chats.get_mut(chat) {
+            chat.facts.messages.remove(sid);
+        }
+    }
+
+    /// Removes a participant from a chat, without a webhook. Their messages stay.
+    pub fn remove_chat_participant(&self, chat: &ChatSid, sid: &ChatParticipantSid) {
+        if let Some(chat) = self.world.state().chats.get_mut(chat) {
+            chat.facts.participants.remove(sid);
+        }
+    }
+
+    /// Sets the state of a chat, without a webhook.
+    pub fn set_chat_state(&self, chat: &ChatSid, to: &str) {
+        if let Some(chat) = self.world.state().chats.get_mut(chat) {
+            to.clone_into(&mut chat.facts.state);
+        }
     }
 
     /// Removes a chat with everything in it, without a webhook.

@@ -37,6 +37,10 @@ impl StandIn {
                 message.created.map(iso8601).unwrap_or_default(),
             ),
         ]);
+        if event != "onMessageAdded" {
+            let changed = message.edited.or(message.created);
+            params.push(("DateUpdated", changed.map(iso8601).unwrap_or_default()));
+        }
         let participant = message.participant.as_ref();
         params.extend(participant.map(|sid| ("ParticipantSid", sid.to_string())));
         if !message.media.is_empty() {
@@ -148,7 +152,8 @@ impl StandIn {
         url: &str,
     ) -> SignedCallback {
         let now: Timestamp = self.world.hours.now();
-        if event.ends_with("Updated") || event.ends_with("Removed") {
+        let is_dated = params.iter().any(|(name, _)| *name == "DateUpdated");
+        if !is_dated && (event.ends_with("Updated") || event.ends_with("Removed")) {
             params.push(("DateUpdated", iso8601(now)));
         }
         if event.ends_with("Removed") {

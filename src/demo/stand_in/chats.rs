@@ -236,6 +236,19 @@ pub(super) fn of_person(world: &World, asked: &AuthenticatedRequest) -> Answer {
     )
 }
 
+/// `GET …/Conversations/{CH}/Participants/{MB}`.
+pub(super) fn fetch_participant(world: &World, asked: &AuthenticatedRequest) -> Answer {
+    let mut state = world.state();
+    let (thread, owned) = find(&mut state, asked)?;
+    let sid: ChatParticipantSid = asked.ask.sid.parse().map_err(|_| Refused::not_found())?;
+    let facts = owned
+        .facts
+        .participants
+        .get(&sid)
+        .ok_or_else(Refused::not_found)?;
+    Ok(StandInAnswer::ok(participant(&thread, owned, &sid, facts)))
+}
+
 /// `GET /v1/Services/{IS}/Media/{ME}` of the media service.
 pub(super) fn media(world: &World, asked: &AuthenticatedRequest) -> Answer {
     let state = world.state();
@@ -311,7 +324,7 @@ fn message(
         "attributes": "{}",
         "delivery": null,
         "date_created": facts.created.map(iso8601),
-        "date_updated": facts.created.map(iso8601),
+        "date_updated": facts.edited.or(facts.created).map(iso8601),
     })
 }
 

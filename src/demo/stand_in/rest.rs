@@ -219,6 +219,7 @@ fn perform(
         Call::ChatReceiptList => chats::receipts(world, asked),
         Call::ChatParticipantList => chats::participants(world, asked),
         Call::ChatParticipantDelete => chats::delete_participant(world, asked),
+        Call::ChatParticipantFetch => chats::fetch_participant(world, asked),
         Call::ParticipantConversationList => chats::of_person(world, asked),
         Call::ChatMedia => chats::media(world, asked),
         Call::ProxyServiceList => proxy::services(world, asked),

@@ -85,6 +85,8 @@ pub enum Call {
     ChatParticipantList,
     /// `DELETE /v1/Conversations/{CH}/Participants/{MB}`.
     ChatParticipantDelete,
+    /// `GET …/Conversations/{CH}/Participants/{MB}`.
+    ChatParticipantFetch,
     /// `GET /v1/ParticipantConversations`.
     ParticipantConversationList,
     /// `GET /v1/Services/{IS}/Media/{ME}`.
@@ -172,6 +174,7 @@ impl Call {
         Self::ChatReceiptList,
         Self::ChatParticipantList,
         Self::ChatParticipantDelete,
+        Self::ChatParticipantFetch,
         Self::ParticipantConversationList,
         Self::ChatMedia,
         Self::ProxyServiceList,

@@ -148,6 +148,7 @@ mod tests {
             leg: leg(name),
             subject: who.map(|who| subject(&number(who))),
             channel: None,
+            presence: crate::model::subject::Presence::ALWAYS,
         }
     }
 

@@ -3,6 +3,8 @@
 //! Owns how parties are named, by an application with a permit or by the vault from data of the
 //! source. Refuses to replace a known party: that is a correction.
 
+pub(in crate::flow) mod members;
+
 use std::collections::BTreeSet;
 
 use super::{covers, effects::Effects, participants::match_participants};
@@ -26,8 +28,8 @@ use crate::{
         details::Participant,
         id::RevocationId,
         name::LegName,
-        subject::{Address, Conversation, Party},
-        time::Clock,
+        subject::{Address, Conversation, Party, Presence},
+        time::{Clock, Timestamp},
     },
     policy::{Permit, action},
     vault::{Keeping, Vault},
@@ -53,6 +55,15 @@ pub(in crate::flow) struct MatchedParticipants {
     pub(in crate::flow) parties: Vec<Participant>,
     /// The number of participants without one, because another party has it.
     pub(in crate::flow) taken: usize,
+}
+
+/// What a naming changed, and what of it is still to be done.
+#[derive(Default)]
+struct Named {
+    settled: Settled,
+    next: Option<QuarantineProgress>,
+    /// Revocations that run again.
+    again: Vec<RevocationId>,
 }
 
 /// Names parties of conversations.
@@ -174,7 +185,7 @@ impl PartyRegister {
                 By::Vault => Deadline::New,
             },
         };
-        let (matched, mut settled, next, again) = unit_with_keys(
+        let (matched, named) = unit_with_keys(
             &self.db,
             &self.vault,
             "parties.name_parties",
@@ -185,13 +196,8 @@ impl PartyRegister {
         )
         .await?;
         self.wakeups.journal.notify_one();
-        self.effects
-            .quarantine
-            .settle_rest(&news, next, &mut settled)
-            .await?;
-        self.effects
-            .reclassification
-            .reclassify_conversation(conversation)
+        let again = self
+            .finish(conversation, &news, named.unwrap_or_default())
             .await?;
         match by {
             By::Application(_) => {
@@ -214,15 +220,7 @@ impl PartyRegister {
         told: &[Participant],
         keeping: Keeping,
         news: &ConsentChange,
-    ) -> Result<
-        (
-            MatchedParticipants,
-            Settled,
-            Option<QuarantineProgress>,
-            Vec<RevocationId>,
-        ),
-        Error,
-    > {
+    ) -> Result<(MatchedParticipants, Option<Named>), Error> {
         let now = self.clock.now();
         let people = told.iter().filter_map(|found| found.address.as_ref());
         let people = people.map(|address| self.vault.subject(address));
@@ -252,6 +250,7 @@ impl PartyRegister {
                 .as_ref()
                 .map(|address| self.vault.subject(address)),
             channel: found.channel,
+            presence: Presence::ALWAYS,
         };
         let named: Vec<Party> = told.iter().map(party).collect();
         let changed = match parties::name(unit, conversation, &named, &vouched, now).await? {
@@ -269,24 +268,9 @@ impl PartyRegister {
             .vault
             .keep_details(unit, conversation, &told, keeping, now)
             .await?;
-        let mut settled = Settled::default();
-        let mut next = None;
-        let mut again = Vec::new();
+        let mut effect = None;
         if changed > 0 || kept {
-            again = revocations::reach_again(unit, conversation, now).await?;
-            let (mut entries, step) = self
-                .effects
-                .quarantine
-                .settle(unit, news, self.effects.quarantine.first_step(), now)
-                .await?;
-            (settled, next) = (Settled::of(&entries), step);
-            let known = named.iter().filter(|party| party.subject.is_some()).count();
-            entries.insert(
-                0,
-                NewEntry::parties_named(now, news.actor, conversation, named.len(), known),
-            );
-            unit.to_journal(OutboxKind::Conversation, &[conversation], now);
-            unit.audit_all(entries);
+            effect = Some(self.settle(unit, conversation, &named, news, now).await?);
         }
         if taken > 0 {
             unit.count("recvault_parties_taken_total", taken as u64);
@@ -296,10 +280,56 @@ impl PartyRegister {
                 parties: told,
                 taken,
             },
+            effect,
+        ))
+    }
+
+    /// Applies what a naming changes, in the unit that names.
+    async fn settle(
+        &self,
+        unit: &mut Unit,
+        conversation: &Conversation,
+        named: &[Party],
+        news: &ConsentChange,
+        now: Timestamp,
+    ) -> Result<Named, Error> {
+        let again = revocations::reach_again(unit, conversation, now).await?;
+        let (mut entries, next) = self
+            .effects
+            .quarantine
+            .settle(unit, news, self.effects.quarantine.first_step(), now)
+            .await?;
+        let settled = Settled::of(&entries);
+        let known = named.iter().filter(|party| party.subject.is_some()).count();
+        entries.insert(
+            0,
+            NewEntry::parties_named(now, news.actor, conversation, named.len(), known),
+        );
+        unit.to_journal(OutboxKind::Conversation, &[conversation], now);
+        unit.audit_all(entries);
+        Ok(Named {
             settled,
             next,
             again,
-        ))
+        })
+    }
+
+    /// Applies the rest, after the unit that named. Returns the revocations that run again.
+    async fn finish(
+        &self,
+        conversation: &Conversation,
+        news: &ConsentChange,
+        mut named: Named,
+    ) -> Result<Vec<RevocationId>, Error> {
+        self.effects
+            .quarantine
+            .settle_rest(news, named.next, &mut named.settled)
+            .await?;
+        self.effects
+            .reclassification
+            .reclassify_conversation(conversation)
+            .await?;
+        Ok(named.again)
     }
 
     /// Returns the parties of a conversation.

@@ -208,7 +208,7 @@ async fn recording(
     };
     loop {
         match session.playable.artefact() {
-            Artefact::Transcript => words(exports, &session, &folder, out).await?,
+            artefact if artefact.is_text() => words(exports, &session, &folder, out).await?,
             artefact => {
                 for file in files_of(artefact) {
                     whole(exports, &session, &format!("{folder}/{file}"), out).await?;
@@ -228,6 +228,11 @@ fn files_of(artefact: Artefact) -> Vec<String> {
         Artefact::Audio => vec!["audio.wav".into()],
         Artefact::Transcript => vec!["transcript.json".into(), "transcript.vtt".into()],
         Artefact::Form => vec!["message.json".into()],
+        Artefact::EditedText(at) => vec![
+            format!("edits/{at}/transcript.json"),
+            format!("edits/{at}/transcript.vtt"),
+        ],
+        Artefact::EditedForm(at) => vec![format!("edits/{at}/message.json")],
         Artefact::Media(_) => vec![artefact.to_string()],
         // They are written by themselves.
         Artefact::Parties => Vec::new(),
@@ -264,10 +269,8 @@ async fn words(
     folder: &str,
     out: &mut TarSink,
 ) -> Result<(), Ended> {
-    for (form, name) in [
-        (Form::Json, "transcript.json"),
-        (Form::Vtt, "transcript.vtt"),
-    ] {
+    let names = files_of(session.playable.artefact());
+    for (form, name) in [Form::Json, Form::Vtt].into_iter().zip(names) {
         let mut pieces = Box::pin(exports.playback.read(session, form).await.map_err(ended)?);
         let mut text = Vec::new();
         while let Some(piece) = pieces.next().await {

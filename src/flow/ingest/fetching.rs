@@ -168,7 +168,8 @@ impl Fetching {
 }
 
 impl Fetching {
-    /// Returns the recording of a lease if it is a message that waits to be fetched.
+    /// Returns the recording of a lease if it is a message that waits to be fetched, for the first
+    /// time or again.
     async fn announced_message(
         &self,
         lease: &Lease<RecordingId>,
@@ -176,7 +177,12 @@ impl Fetching {
         let found = self.lookup.recording(lease.subject).await;
         let found = found.map_err(FetchFailure::Ours)?;
         Ok(found.filter(|recording| {
-            recording.kind() == MediaKind::Message && recording.state == RecordingState::Announced
+            match recording.state {
+                RecordingState::Announced => recording.kind().is_written(),
+                // It was edited, and the event did not have the new state.
+                RecordingState::Sealed => recording.kind() == MediaKind::ChatMessage,
+                _ => false,
+            }
         }))
     }
 }

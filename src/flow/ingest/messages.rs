@@ -5,11 +5,14 @@
 //! INVARIANT: where the policy keeps messages, an answer of success means that this one is sealed
 //! and in the database: on some accounts the callback is its only copy.
 
+pub(in crate::flow) mod chats;
 pub(in crate::flow) mod commit;
 pub(in crate::flow) mod fetch;
 pub(in crate::flow) mod files;
 
 use std::{sync::Arc, time::Duration};
+
+use zeroize::Zeroizing;
 
 use self::commit::{ArrivingMessage, MessageSender};
 use crate::{
@@ -42,7 +45,7 @@ use crate::{
 /// The person's place in a thread.
 const CONTACT: &str = "contact";
 /// The place of the account's own line, which is no person.
-const LINE: &str = "line";
+pub(super) const LINE: &str = "line";
 
 /// Keeps messages.
 pub struct MessageIntake {
@@ -110,36 +113,69 @@ impl MessageIntake {
             rules,
             &Told {
                 source_ref: message.source_ref(),
-                line: &message.receiver,
-                contact: &message.sender,
-                author: CONTACT,
+                thread: self.thread(&message.account, &message.receiver, &message.sender),
+                source: message.sender.channel(),
+                author: leg(CONTACT),
                 status: "received",
                 error_code: None,
                 files: message.num_media,
                 query: &message.query,
+                at: None,
             },
         );
         let author = leg(CONTACT);
         let text = Transcript::written(&message.body, &author);
         let contact = self.name(&announcement, &message.sender).await?;
-        let tier = tier_of(rules, &announcement, message, &text);
+        let ends = [&message.sender, &message.receiver];
+        let ends: Vec<&Address> = ends.iter().filter_map(|end| end.address()).collect();
+        let fields = WRITTEN.iter().flat_map(|name| message.form.values(name));
+        let further: Vec<Transcript> = fields
+            .map(|value| Transcript::written(&value, &author))
+            .collect();
+        let texts = further.iter().chain([&text]);
+        let tier = tier_of(rules, &announcement, &ends, texts);
         let content = MessageContent {
             form: message.form.as_bytes(),
             text: &text.to_json(),
             parties: vec![contact],
+            edit: None,
         };
+        let announcement = Announcement {
+            tier,
+            ..announcement
+        };
+        self.seal(announcement, content).await
+    }
+
+    /// Seals an announced message and makes it durable, unless it is sealed or shredded already.
+    ///
+    /// # Errors
+    /// As [`Self::keep`].
+    pub(super) async fn seal(
+        &self,
+        announcement: Announcement,
+        content: MessageContent<'_>,
+    ) -> Result<(), Error> {
+        let erase_at = self.erase_at(&announcement.source_ref);
         let sealed = self.vault.seal_message(announcement.id, content).await?;
         self.queue
             .send(ArrivingMessage {
-                announcement: Announcement {
-                    tier,
-                    ..announcement
-                },
+                announcement,
                 sealed,
-                erase_at: self.erase_at(&message.account),
+                erase_at,
             })
             .await?;
         self.wakeups.journal.notify_one();
+        self.wakeups.work.notify_one();
+        Ok(())
+    }
+
+    /// Makes an announcement durable. The message is fetched if the source has it.
+    ///
+    /// # Errors
+    /// As [`Self::keep`].
+    pub(super) async fn accept(&self, announcement: Announcement) -> Result<(), Error> {
+        self.acceptor.accept(announcement).await?;
         self.wakeups.work.notify_one();
         Ok(())
     }
@@ -159,19 +195,18 @@ impl MessageIntake {
             rules,
             &Told {
                 source_ref: status.source_ref(),
-                line: &status.from,
-                contact: &status.to,
-                author: LINE,
+                thread: self.thread(&status.account, &status.from, &status.to),
+                source: status.to.channel(),
+                author: leg(LINE),
                 status: &status.status,
                 error_code: status.error_code,
                 files: 0,
                 query: &status.query,
+                at: None,
             },
         );
         self.name(&announcement, &status.to).await?;
-        self.acceptor.accept(announcement).await?;
-        self.wakeups.work.notify_one();
-        Ok(())
+        self.accept(announcement).await
     }
 
     /// Whether the policy in force keeps messages.
@@ -198,45 +233,40 @@ impl MessageIntake {
             rules,
             &Told {
                 source_ref,
-                line,
-                contact,
-                author: if listed.is_inbound() { CONTACT } else { LINE },
+                thread: self.thread(account, line, contact),
+                source: contact.channel(),
+                author: leg(if listed.is_inbound() { CONTACT } else { LINE }),
                 status: &listed.status,
                 error_code: listed.error_code,
                 files: usize::try_from(listed.num_media.unwrap_or_default()).unwrap_or_default(),
                 query: &[],
+                at: listed.date_sent,
             },
         );
         self.name(&announcement, contact).await?;
-        let told_at = announcement.started_at;
-        self.acceptor
-            .accept(Announcement {
-                started_at: listed.date_sent.map(Timestamp::as_millis).or(told_at),
-                heard_by: DiscoveredBy::Reconcile,
-                ..announcement
-            })
-            .await?;
-        self.wakeups.work.notify_one();
-        Ok(())
+        self.accept(Announcement {
+            heard_by: DiscoveredBy::Reconcile,
+            ..announcement
+        })
+        .await
     }
 
-    fn announcement(&self, rules: &Rules, told: &Told<'_>) -> Announcement {
-        let account = told.source_ref.account();
-        let source = told.contact.channel().map(str::to_ascii_lowercase);
+    /// Returns the announcement of a message, in the tier that the rules give it.
+    pub(super) fn announcement(&self, rules: &Rules, told: &Told<'_>) -> Announcement {
+        let source = told.source.map(str::to_ascii_lowercase);
         let tier = rules.classify(&ClassificationFacts {
-            account,
+            account: told.source_ref.account(),
             source: source.as_deref(),
             conference: false,
             parameters: told.query,
         });
-        let thread = self.thread(account, told.line, told.contact);
         Announcement {
             id: told.source_ref.recording_id(self.vault.id()),
             source_ref: told.source_ref.clone(),
             call: None,
             conference: None,
-            thread,
-            author: Some(leg(told.author)),
+            thread: told.thread.clone(),
+            author: Some(told.author.clone()),
             files: u8::try_from(told.files).unwrap_or(u8::MAX),
             source,
             source_status: told.status.to_owned(),
@@ -246,7 +276,7 @@ impl MessageIntake {
             tier: tier.clone(),
             policy_version: rules.version().to_owned(),
             policy_digest: rules.digest().to_owned(),
-            started_at: Some(self.clock.now().as_millis()),
+            started_at: Some(told.at.unwrap_or_else(|| self.clock.now()).as_millis()),
             labels: rules.labels(told.query),
             heard_by: DiscoveredBy::Callback,
             encryption: None,
@@ -319,24 +349,26 @@ impl MessageIntake {
 
     /// Returns when the source's copy of a message that is sealed now is to be deleted; `None` for
     /// never.
-    fn erase_at(&self, account: &AccountSid) -> Option<Timestamp> {
-        erase_at(&self.twilio, account, self.clock.now())
+    fn erase_at(&self, source_ref: &SourceRef) -> Option<Timestamp> {
+        erase_at(&self.twilio, source_ref, self.clock.now())
     }
 }
 
 /// What the source told of a message, in either direction.
-struct Told<'a> {
-    source_ref: SourceRef,
-    /// The account's own end.
-    line: &'a MessageAddress,
-    /// The other end.
-    contact: &'a MessageAddress,
-    /// The place of the end that wrote it.
-    author: &'static str,
-    status: &'a str,
-    error_code: Option<i64>,
-    files: usize,
-    query: &'a [(String, String)],
+pub(super) struct Told<'a> {
+    pub(super) source_ref: SourceRef,
+    /// Its thread or chat; `None` while one is not known.
+    pub(super) thread: Option<Conversation>,
+    /// The channel over which it came, or who made it.
+    pub(super) source: Option<&'a str>,
+    /// The place of who wrote it.
+    pub(super) author: LegName,
+    pub(super) status: &'a str,
+    pub(super) error_code: Option<i64>,
+    pub(super) files: usize,
+    pub(super) query: &'a [(String, String)],
+    /// When it was written; `None` for now.
+    pub(super) at: Option<Timestamp>,
 }
 
 fn contact_of(address: &MessageAddress) -> Participant {
@@ -346,14 +378,32 @@ fn contact_of(address: &MessageAddress) -> Participant {
     }
 }
 
+/// Returns fields in the form of a callback.
+pub(super) fn form_of(fields: &[(&str, Zeroizing<String>)]) -> Zeroizing<Vec<u8>> {
+    let pairs: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    Zeroizing::new(serde_json::to_vec(&pairs).expect("pairs of texts have a JSON form"))
+}
+
 /// Twilio deletes a message only some time after it was delivered
 /// (<https://www.twilio.com/docs/api/errors/20009>).
 const DELETABLE_AFTER: Duration = Duration::from_secs(120);
 
-fn erase_at(twilio: &TwilioAccess, account: &AccountSid, now: Timestamp) -> Option<Timestamp> {
+fn erase_at(twilio: &TwilioAccess, source_ref: &SourceRef, now: Timestamp) -> Option<Timestamp> {
+    if !is_deleted_after_sealing(source_ref.kind()) {
+        return None;
+    }
     let accounts = twilio.accounts();
-    let account = accounts.get(account)?;
+    let account = accounts.get(source_ref.account())?;
     (account.delete_source() == DeleteSource::AfterSealing).then(|| now.after(DELETABLE_AFTER))
+}
+
+/// Whether `delete_source = "after-sealing"` is about a kind. In a chat people read on: a message goes
+/// from it only when the vault's own copy goes.
+pub(in crate::flow) const fn is_deleted_after_sealing(kind: MediaKind) -> bool {
+    !matches!(kind, MediaKind::ChatMessage)
 }
 
 /// Returns the account's own end of a listed message, and the other; `nobody` for one that the list
@@ -381,13 +431,13 @@ const WRITTEN: [&str; 6] = [
     "ReferralHeadline",
 ];
 
-/// Returns the tier of an incoming message: that of its announcement, raised by the rules for
-/// numbers and by those for content.
-fn tier_of(
+/// Returns the tier of an arriving message: that of its announcement, raised by the rules for the
+/// numbers at its ends and by those for content.
+pub(super) fn tier_of<'a>(
     rules: &Rules,
     announcement: &Announcement,
-    message: &IncomingMessage,
-    text: &Transcript,
+    ends: &[&Address],
+    texts: impl IntoIterator<Item = &'a Transcript>,
 ) -> Tier {
     let labels = announcement
         .labels
@@ -395,32 +445,26 @@ fn tier_of(
         .map(|(label, value)| (label.clone(), value.to_string()))
         .collect();
     let facts = NumberRuleFacts {
-        account: &message.account,
+        account: announcement.source_ref.account(),
         source: announcement.source.as_deref(),
         conference: false,
         labels: &labels,
         tier: &announcement.tier,
     };
-    let ends = [&message.sender, &message.receiver];
-    let is_end = |number: &Address| ends.iter().any(|end| end.address() == Some(number));
-    let by_number = rules.raised_by_numbers(&facts, is_end);
-
-    let written: Vec<Transcript> = WRITTEN
-        .iter()
-        .flat_map(|name| message.form.values(name))
-        .map(|value| Transcript::written(&value, &leg(CONTACT)))
-        .collect();
-    let texts = written.iter().chain([text]);
-    let tiers = texts
-        .flat_map(|text| content_tiers(rules, text))
-        .chain(by_number);
+    let by_number = rules.raised_by_numbers(&facts, |number| ends.contains(&number));
+    let by_content = texts
+        .into_iter()
+        .flat_map(|text| content_tiers(rules, text));
     rules
-        .raised_from(&announcement.tier, tiers)
+        .raised_from(&announcement.tier, by_content.chain(by_number))
         .unwrap_or(&announcement.tier)
         .clone()
 }
 
-fn content_tiers<'a>(rules: &'a Rules, text: &Transcript) -> impl Iterator<Item = &'a Tier> {
+pub(super) fn content_tiers<'a>(
+    rules: &'a Rules,
+    text: &Transcript,
+) -> impl Iterator<Item = &'a Tier> {
     let content = &rules.document().content;
     content::found_in(text, content)
         .into_keys()
@@ -428,6 +472,6 @@ fn content_tiers<'a>(rules: &'a Rules, text: &Transcript) -> impl Iterator<Item 
         .map(|rule| &rule.tier)
 }
 
-fn leg(name: &str) -> LegName {
+pub(super) fn leg(name: &str) -> LegName {
     name.parse().expect("the places of the house are places")
 }

@@ -42,7 +42,7 @@ impl Playback {
         session: &PlaybackSession,
         form: Form,
     ) -> Result<Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<>>, Error> {
-        if session.playable.artefact() != Artefact::Transcript {
+        if !session.playable.artefact().is_text() {
             return Err(Error::NotFound);
         }
         let recording = recordings::find(&mut self.db.read().await?, session.grant.recording())

@@ -18,7 +18,6 @@ use crate::{
     flow::{error::Error, reclassification::Reclassification, refusal::shredded, wakeups::Wakeups},
     model::{
         id::{GrantId, RecordingId},
-        media::MediaKind,
         name::Tier,
         recording::{Recording, RecordingState},
         time::Clock,
@@ -104,7 +103,7 @@ impl TranscriptFiling {
         let recording = recording
             .filter(|recording| permit.covers(recording.account()))
             .ok_or(Error::NotFound)?;
-        if recording.kind() == MediaKind::Message {
+        if recording.kind().is_written() {
             return Err(Error::Conflict(
                 "the recording is a message: its text is what was written, and is not replaced"
                     .into(),

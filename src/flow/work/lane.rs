@@ -15,14 +15,17 @@ pub(super) enum Lane {
     Source,
     /// Transcripts: each mostly waits for the source.
     Transcripts,
+    /// Participants of chats. Messages wait for them in quarantine.
+    Chats,
     /// Revocations.
     Revocations,
 }
 
 impl Lane {
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::Media,
         Self::Source,
+        Self::Chats,
         Self::Transcripts,
         Self::Revocations,
     ];
@@ -41,6 +44,7 @@ impl Lane {
                 WorkKind::DeleteCiphertext,
             ],
             Self::Source => &[WorkKind::DeleteAtSource],
+            Self::Chats => &[WorkKind::ReadChat],
             Self::Transcripts => &[WorkKind::FetchTranscript, WorkKind::PollTranscripts],
             Self::Revocations => &[WorkKind::Revocation],
         }
@@ -52,7 +56,7 @@ impl Lane {
         match self {
             Self::Media => concurrency,
             Self::Source => (concurrency / 4).max(1),
-            Self::Transcripts => 4,
+            Self::Transcripts | Self::Chats => 4,
             // A large one takes long, and processes thousands of recordings at a time.
             Self::Revocations => 1,
         }

@@ -24,10 +24,10 @@ fn a_lane_has_a_place_even_where_little_is_done_at_once() {
         };
         Lane::ALL.map(|lane| lane.places(&settings))
     };
-    assert_eq!(places(0), [1, 1, 4, 1]);
-    assert_eq!(places(1), [1, 1, 4, 1]);
-    assert_eq!(places(8), [8, 2, 4, 1]);
-    assert_eq!(places(300), [256, 64, 4, 1]);
+    assert_eq!(places(0), [1, 1, 4, 4, 1]);
+    assert_eq!(places(1), [1, 1, 4, 4, 1]);
+    assert_eq!(places(8), [8, 2, 4, 4, 1]);
+    assert_eq!(places(300), [256, 64, 4, 4, 1]);
 }
 
 #[tokio::test]

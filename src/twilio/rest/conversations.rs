@@ -91,6 +91,19 @@ impl TwilioClient {
         Pages::new(url, "messages")
     }
 
+    /// Returns the messages of a chat, newest first. Sends no request yet.
+    pub fn latest_chat_messages(
+        &self,
+        account: &Account,
+        chat: ChatPlace<'_>,
+    ) -> Pages<ChatMessage> {
+        let url = account
+            .below_chat(chat, "/Messages")
+            .with("Order", "desc")
+            .with("PageSize", "100");
+        Pages::new(url, "messages")
+    }
+
     /// Returns a message of a chat.
     pub async fn chat_message(
         &self,
@@ -117,6 +130,22 @@ impl TwilioClient {
             .below_chat(chat, "/Participants")
             .with("PageSize", "100");
         Pages::new(url, "participants")
+    }
+
+    /// Returns a present participant of a chat.
+    pub async fn chat_participant(
+        &self,
+        account: &Account,
+        chat: ChatPlace<'_>,
+        sid: &ChatParticipantSid,
+    ) -> Result<ChatParticipant, RestError> {
+        let url = account.below_chat(chat, &format!("/Participants/{sid}"));
+        let found: ChatParticipant = self.get(account, url).await?;
+        if found.sid == *sid && found.chat == *chat.sid {
+            Ok(found)
+        } else {
+            Err(OTHER)
+        }
     }
 
     /// Returns every chat of a person. Sends no request yet.

@@ -22,12 +22,13 @@ use crate::{
 };
 
 /// The tables each of whose rows is one state in a piece of the journal.
-const STATES: [Table; 7] = [
+const STATES: [Table; 8] = [
     Table::SigningKeys,
     Table::Recordings,
     Table::Tokens,
     Table::Policies,
     Table::Parties,
+    Table::Chats,
     Table::Consents,
     Table::Revocations,
 ];

@@ -291,7 +291,9 @@ impl Recipe {
         format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nmetrics_listen = \"127.0.0.1:0\"\npublic_url = \"{public}\"\n{}\n{limits}\n\
              [database]\nurl = \"{db}\"\n[store]\n{store}\n\
-             [twilio]\napi_base = \"{api_base}\"\nintelligence_base = \"{api_base}\"\nrequests_per_s = {}\n{}\n[twilio.reconcile]\nevery_m = {}\n\
+             [twilio]\napi_base = \"{api_base}\"\nintelligence_base = \"{api_base}\"\nrequests_per_s = {}\n{}\n\
+             [twilio.products]\nconversations_base = \"{api_base}\"\nchat_media_base = \"{api_base}\"\nproxy_base = \"{api_base}\"\nvideo_base = \"{api_base}\"\n\
+             [twilio.reconcile]\nevery_m = {}\n\
              [[twilio.accounts]]\nsid = \"{account}\"\nauth_token_files = [{}]\n{}\n\
              [[twilio.accounts]]\nsid = \"{other}\"\nauth_token_files = [\"secrets/other\"]\n\
              [work]\n{}\n[epoch]\n{}\n{}",

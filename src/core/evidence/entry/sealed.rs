@@ -74,4 +74,29 @@ impl NewEntry {
         let event = AuditEvent::FileSealed;
         Self::new(at, Initiator::Vault, event, Some(recording), details)
     }
+
+    /// A message was edited at the source, and its new state is sealed under the recording's key:
+    /// length in bytes and SHA-256 of the ciphertext of the form.
+    pub fn edit_sealed(
+        at: Timestamp,
+        recording: RecordingId,
+        form: Artefact,
+        sealed_len: u64,
+        ciphertext_sha256: &[u8; 32],
+    ) -> Self {
+        let details = json!({
+            "artefact": form.word(),
+            "sealed_len": sealed_len,
+            "ciphertext_sha256": hex::encode(ciphertext_sha256),
+        });
+        let event = AuditEvent::EditSealed;
+        Self::new(at, Initiator::Vault, event, Some(recording), details)
+    }
+
+    /// The message was removed at the source by somebody else; the recording stays.
+    pub fn removed_at_source(at: Timestamp, recording: RecordingId, removed_at: Timestamp) -> Self {
+        let details = json!({ "removed_at": removed_at });
+        let event = AuditEvent::RemovedAtSource;
+        Self::new(at, Initiator::Vault, event, Some(recording), details)
+    }
 }

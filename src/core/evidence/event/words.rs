@@ -51,6 +51,8 @@ impl AuditEvent {
             Self::RecordingCorrected => "the catalogue data of a recording was corrected",
             Self::TranscriptSealed => "a transcript was sealed",
             Self::FileSealed => "a file of a message was sealed",
+            Self::EditSealed => "a new state of an edited message was sealed",
+            Self::RemovedAtSource => "a message was removed at the source",
             Self::RevocationBegun => "a revocation has begun",
             Self::RevocationDone => "a revocation is complete",
             Self::HoldPlaced => "a hold was placed",

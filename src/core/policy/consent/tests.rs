@@ -65,6 +65,7 @@ fn whoever_is_in_a_call_must_agree_before_more_of_it_is_collected() {
         leg: name.parse().unwrap(),
         subject: None,
         channel: None,
+        presence: crate::model::subject::Presence::ALWAYS,
     };
     let said = |leg: &str, answer, at| Statement {
         id: ConsentId::random(&mut rand::rng()),

@@ -6,13 +6,17 @@ use super::{Reader, walk::Section};
 use crate::{
     model::{media::MediaKind, name::Purpose},
     policy::document::{
-        Basis, Collection, ContentRule, KEPT_UNSAID, Pattern, PurposeRule, Recipient, Right,
+        Basis, Collection, ContentRule, KEPT_UNSAID, Pattern, PurposeRule, Recipient, RemovedAtSource, Right,
         ToRevoked, quote,
     },
 };
 
 /// The kinds that can be collected.
-const COLLECTED: [MediaKind; 2] = [MediaKind::CallAudio, MediaKind::Message];
+const COLLECTED: [MediaKind; 3] = [
+    MediaKind::CallAudio,
+    MediaKind::Message,
+    MediaKind::ChatMessage,
+];
 
 impl Reader<'_> {
     pub(super) fn collection(&mut self, mut section: Section<'_, '_>) -> Option<Collection> {
@@ -33,6 +37,10 @@ impl Reader<'_> {
         let to_revoked = section.given("to_revoked", |section| {
             section.parsed::<ToRevoked>("to_revoked", self.faults)
         });
+        let removed = section.given("removed_at_source", |section| {
+            section.parsed::<RemovedAtSource>("removed_at_source", self.faults)
+        });
+        let bots = section.given("bots", |section| self.bots(section));
         section.finish(self.faults);
         let collection = Collection {
             kinds: kinds?.unwrap_or_else(|| KEPT_UNSAID.into()),
@@ -43,6 +51,8 @@ impl Reader<'_> {
             shorter_than: shorter_than?,
             quieter_than: quieter_than?.and_then(|sample| u16::try_from(sample).ok()),
             to_revoked: to_revoked?.map(|word| word.value).unwrap_or_default(),
+            removed_at_source: removed?.map(|at| at.value).unwrap_or_default(),
+            bots: bots?.unwrap_or_default(),
         };
         if collection.basis == Some(Basis::Consent) && collection.quarantine.is_none() {
             self.faults.add(
@@ -55,6 +65,21 @@ impl Reader<'_> {
         Some(collection)
     }
 
+    /// Reads the authors in chats who are no persons.
+    fn bots(&mut self, section: &mut Section<'_, '_>) -> Option<BTreeSet<String>> {
+        let list = section.list::<String>("bots", self.faults)?;
+        let mut bots = BTreeSet::new();
+        for bot in list.value {
+            if bot.value.trim().is_empty() {
+                self.faults
+                    .add(bot.line, "`bots` names an empty identity".to_owned());
+            } else {
+                bots.insert(bot.value);
+            }
+        }
+        Some(bots)
+    }
+
     /// Reads the kinds that are kept.
     fn kinds(&mut self, section: &mut Section<'_, '_>) -> Option<BTreeSet<MediaKind>> {
         let list = section.list::<MediaKind>("kinds", self.faults)?;
@@ -64,7 +89,7 @@ impl Reader<'_> {
             if !COLLECTED.contains(&name) {
                 self.faults.add(
                     kind.line,
-                    format!("`kinds` names `{name}`, which this version does not collect: use `call` and `message`"),
+                    format!("`kinds` names `{name}`, which this version does not collect: use `call`, `message` and `chat-message`"),
                 );
             } else if !kinds.insert(name) {
                 self.faults

@@ -12,7 +12,7 @@ use crate::{
     model::{
         actor::{Actor, Initiator},
         id::SubjectId,
-        subject::{Conversation, Party},
+        subject::{Conversation, Party, Presence},
     },
 };
 
@@ -88,6 +88,7 @@ async fn a_person_is_found_in_every_conversation_of_theirs(world: &World) {
                 leg: parsed("caller"),
                 subject: Some(subject),
                 channel: None,
+                presence: Presence::ALWAYS,
             }],
             &vouched(),
             at(0),

@@ -13,7 +13,7 @@ use crate::{
         access::Principal,
         id::{PrincipalId, TokenId},
         revocation::Target,
-        subject::{Conversation, Party},
+        subject::{Conversation, Party, Presence},
         time::Timestamp,
     },
     policy::{self, Permit, Rulebook, Rules, action},
@@ -50,6 +50,7 @@ async fn a_place_that_nobody_vouched_for_is_reached_by_later_revocations_only(wo
             leg: parsed("caller"),
             subject: Some(subject(1)),
             channel: None,
+            presence: Presence::ALWAYS,
         };
         let mut tx = world.tx().await;
         let naming = parties::name(&mut tx, &conversation, &[party], &vouched, at(now)).await;

@@ -64,6 +64,9 @@ fn chat(method: &str, service: &str, rest: &[&str]) -> Option<Ask> {
         ("GET", ["Conversations", thread, "Participants"]) => {
             (Call::ChatParticipantList, *thread, "")
         }
+        ("GET", ["Conversations", thread, "Participants", sid]) => {
+            (Call::ChatParticipantFetch, *thread, *sid)
+        }
         ("DELETE", ["Conversations", thread, "Participants", sid]) => {
             (Call::ChatParticipantDelete, *thread, *sid)
         }

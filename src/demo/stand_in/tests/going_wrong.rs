@@ -353,6 +353,11 @@ const PLACES: &[(Call, &str, &str)] = &[
         "/v1/Conversations/CH1/Participants/MB1",
     ),
     (
+        Call::ChatParticipantFetch,
+        "GET",
+        "/v1/Conversations/CH1/Participants/MB1",
+    ),
+    (
         Call::ParticipantConversationList,
         "GET",
         "/v1/ParticipantConversations",

@@ -138,9 +138,12 @@ impl Copies<'_> {
                     .delete_transcript(account, &sid.parse().map_err(|_| NO_SID)?)
                     .await
             }
-            CopyKind::Recording | CopyKind::Object | CopyKind::Message | CopyKind::File => {
-                Err(RestError::Shape("the copy is no text"))
-            }
+            CopyKind::Recording
+            | CopyKind::Object
+            | CopyKind::Message
+            | CopyKind::File
+            | CopyKind::ChatMessage
+            | CopyKind::Chat => Err(RestError::Shape("the copy is no text")),
         }
     }
 

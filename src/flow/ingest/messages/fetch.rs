@@ -5,7 +5,16 @@
 
 use std::sync::Arc;
 
-use super::{LINE, MessageIntake, commit::follow_entering, contact_of, content_tiers, erase_at};
+use super::{
+    LINE, MessageIntake,
+    chats::{
+        ChatIntake, present_edit,
+        source::{self, ChatSource},
+        states::MessageState,
+    },
+    commit::follow_entering,
+    contact_of, content_tiers, erase_at, form_of,
+};
 use crate::{
     db::{
         self, Db, parties,
@@ -21,16 +30,18 @@ use crate::{
         wakeups::Wakeups,
     },
     model::{
+        details::Participant,
         id::RecordingId,
+        media::MediaKind,
         name::Tier,
-        recording::Recording,
+        recording::{Recording, RecordingState},
         subject::{Address, Conversation},
         time::Clock,
         transcript::Transcript,
     },
     policy::Rulebook,
     twilio::{FetchError, MessageAddress, rest::MessageResource},
-    vault::{self, MessageContent, SealedMessage, Vault},
+    vault::{self, SealedMessage, Vault},
 };
 
 /// Fetches and seals messages.
@@ -43,6 +54,7 @@ pub(in crate::flow) struct MessageFetching {
     wakeups: Wakeups,
     reclassification: Arc<Reclassification>,
     intake: Arc<MessageIntake>,
+    chats: Arc<ChatIntake>,
 }
 
 impl MessageFetching {
@@ -59,6 +71,7 @@ impl MessageFetching {
         wakeups: Wakeups,
         reclassification: Arc<Reclassification>,
         intake: Arc<MessageIntake>,
+        chats: Arc<ChatIntake>,
     ) -> Self {
         Self {
             vault,
@@ -69,6 +82,7 @@ impl MessageFetching {
             wakeups,
             reclassification,
             intake,
+            chats,
         }
     }
 
@@ -93,22 +107,23 @@ impl MessageFetching {
             gone.map_err(ours)?;
             return Ok(Fetched::LetGo);
         }
-        let resource = self.resource(recording).await?;
-        let author = recording.author.clone().unwrap_or_else(|| super::leg(LINE));
-        let text = Transcript::written(body(&resource), &author);
-        self.raise(recording, &resource, &text)
-            .await
-            .map_err(ours)?;
-        let thread = self.intake.place(recording.account(), &resource).await;
-        let thread = thread.map_err(ours)?;
-        let content = MessageContent {
-            form: &form(&resource),
-            text: &text.to_json(),
-            parties: contact(&resource).map(contact_of).into_iter().collect(),
+        let fetched = match recording.kind() {
+            MediaKind::ChatMessage => self.chat_message(recording).await?,
+            _ => self.message(recording).await?,
         };
-        let sealed = self.vault.seal_message(recording.id, content).await;
+        if recording.state == RecordingState::Sealed {
+            self.add(lease, recording, &fetched).await.map_err(ours)?;
+            return Ok(Fetched::Sealed);
+        }
+        self.raise(recording, &fetched).await.map_err(ours)?;
+        let text = fetched.text.to_json();
+        let state = fetched.state();
+        let sealed = self
+            .vault
+            .seal_message(recording.id, state.content(&text))
+            .await;
         let sealed = sealed.map_err(|error| ours(error.into()))?;
-        let entered = self.enter(lease, recording, &resource, thread.as_ref(), &sealed);
+        let entered = self.enter(lease, recording, &fetched, &sealed);
         match entered.await {
             Ok(()) => {
                 self.wakeups.journal.notify_one();
@@ -138,6 +153,45 @@ impl MessageFetching {
         }
     }
 
+    /// Fetches a message of Programmable Messaging.
+    async fn message(&self, recording: &Recording) -> Result<FetchedMessage, FetchFailure> {
+        let resource = self.resource(recording).await?;
+        let author = recording.author.clone().unwrap_or_else(|| super::leg(LINE));
+        let thread = self.intake.place(recording.account(), &resource).await;
+        let ends = [&resource.from, &resource.to];
+        Ok(FetchedMessage {
+            text: Transcript::written(body(&resource), &author),
+            form: form(&resource),
+            parties: contact(&resource).map(contact_of).into_iter().collect(),
+            ends: ends
+                .into_iter()
+                .flatten()
+                .filter_map(|end| end.address().cloned())
+                .collect(),
+            files: resource.num_media.unwrap_or_default(),
+            thread: thread.map_err(FetchFailure::Ours)?,
+            edit: None,
+        })
+    }
+
+    /// Fetches a message of a chat, in its present state.
+    async fn chat_message(&self, recording: &Recording) -> Result<FetchedMessage, FetchFailure> {
+        let ours = FetchFailure::Ours;
+        let source = ChatSource::of(&self.twilio, &self.db);
+        let message = source.message(recording).await?;
+        let author = self.chats.author(&message).await.map_err(ours)?;
+        let body = message.body.as_ref().map_or("", |body| body.expose());
+        Ok(FetchedMessage {
+            text: Transcript::written(body, &author.leg),
+            form: source::form(&message),
+            parties: author.participant().into_iter().collect(),
+            ends: author.address.into_iter().collect(),
+            files: i64::try_from(message.media.len()).unwrap_or(i64::MAX),
+            thread: recording.thread.clone(),
+            edit: present_edit(&message),
+        })
+    }
+
     async fn resource(&self, recording: &Recording) -> Result<MessageResource, FetchFailure> {
         let accounts = self.twilio.accounts();
         let account = accounts
@@ -149,24 +203,29 @@ impl MessageFetching {
         told.map_err(|error| FetchFailure::Source(error.into()))
     }
 
+    /// Adds the present state of a message that is sealed already.
+    async fn add(
+        &self,
+        lease: &Lease<RecordingId>,
+        recording: &Recording,
+        fetched: &FetchedMessage,
+    ) -> Result<(), Error> {
+        self.chats.add(recording.id, &fetched.state()).await?;
+        let done = self.db.unit("messages.added", async |mut unit| {
+            unit.without_entry("a new state has an entry of its own");
+            work::finish(&mut unit, lease).await
+        });
+        Ok(done.await?)
+    }
+
     /// Moves the message to the tier of its numbers and its content, before anything of it is
     /// sealed.
-    async fn raise(
-        &self,
-        recording: &Recording,
-        resource: &MessageResource,
-        text: &Transcript,
-    ) -> Result<(), Error> {
-        let ends: Vec<Address> = [&resource.from, &resource.to]
-            .into_iter()
-            .flatten()
-            .filter_map(|end| end.address().cloned())
-            .collect();
+    async fn raise(&self, recording: &Recording, fetched: &FetchedMessage) -> Result<(), Error> {
         self.reclassification
-            .reclassify_by_lines(recording, &ends)
+            .reclassify_by_lines(recording, &fetched.ends)
             .await?;
         let rules = self.rulebook.current();
-        let tiers: Vec<Tier> = content_tiers(rules, text).cloned().collect();
+        let tiers: Vec<Tier> = content_tiers(rules, &fetched.text).cloned().collect();
         if tiers.is_empty() {
             return Ok(());
         }
@@ -184,23 +243,23 @@ impl MessageFetching {
         &self,
         lease: &Lease<RecordingId>,
         recording: &Recording,
-        resource: &MessageResource,
-        thread: Option<&Conversation>,
+        fetched: &FetchedMessage,
         sealed: &SealedMessage,
     ) -> Result<(), Error> {
-        let files = resource.num_media.unwrap_or_default();
-        let erase_at = erase_at(&self.twilio, recording.account(), self.clock.now());
+        let erase_at = erase_at(&self.twilio, &recording.source_ref, self.clock.now());
         unit_with_keys(&self.db, &self.vault, "messages.enter", async |mut unit| {
             let now = self.clock.now();
             let unit = &mut unit;
-            let threads: Vec<Conversation> = thread
+            let threads: Vec<Conversation> = fetched
+                .thread
+                .as_ref()
                 .or(recording.thread.as_ref())
                 .cloned()
                 .into_iter()
                 .collect();
             parties::share(unit, [recording.account()], &threads).await?;
-            db::recordings::set_files(unit, recording.id, files).await?;
-            if let Some(thread) = thread {
+            db::recordings::set_files(unit, recording.id, fetched.files).await?;
+            if let Some(thread) = &fetched.thread {
                 db::recordings::set_thread(unit, recording.id, thread).await?;
             }
             let entered = self.vault.enter_messages(unit, &[sealed]).await?;
@@ -215,6 +274,30 @@ impl MessageFetching {
             }
         })
         .await
+    }
+}
+
+/// A message as the source has it now.
+struct FetchedMessage {
+    form: zeroize::Zeroizing<Vec<u8>>,
+    text: Transcript,
+    parties: Vec<Participant>,
+    /// The addresses by which rules for numbers apply.
+    ends: Vec<Address>,
+    files: i64,
+    thread: Option<Conversation>,
+    edit: Option<u64>,
+}
+
+impl FetchedMessage {
+    fn state(&self) -> MessageState<'_> {
+        MessageState {
+            form: &self.form,
+            text: &self.text,
+            parties: &self.parties,
+            edit: self.edit,
+            is_present: true,
+        }
     }
 }
 
@@ -247,29 +330,21 @@ fn form(resource: &MessageResource) -> zeroize::Zeroizing<Vec<u8>> {
             .map(|address| address.expose().to_owned())
             .unwrap_or_default()
     };
-    let fields = [
-        ("MessageSid", resource.sid.to_string()),
-        ("Direction", resource.direction.clone()),
-        ("MessageStatus", resource.status.clone()),
-        ("From", address(&resource.from)),
-        ("To", address(&resource.to)),
-        ("Body", body(resource).to_owned()),
-        (
-            "NumMedia",
-            resource.num_media.unwrap_or_default().to_string(),
-        ),
-        (
-            "DateSent",
-            resource
-                .date_sent
-                .map(|at| at.to_string())
-                .unwrap_or_default(),
-        ),
-    ];
-    let fields = fields.map(|(name, value)| (name, zeroize::Zeroizing::new(value)));
-    let pairs: Vec<(&str, &str)> = fields
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    zeroize::Zeroizing::new(serde_json::to_vec(&pairs).expect("pairs of texts have a JSON form"))
+    let sent = resource.date_sent.map(|at| at.to_string());
+    form_of(
+        &[
+            ("MessageSid", resource.sid.to_string()),
+            ("Direction", resource.direction.clone()),
+            ("MessageStatus", resource.status.clone()),
+            ("From", address(&resource.from)),
+            ("To", address(&resource.to)),
+            ("Body", body(resource).to_owned()),
+            (
+                "NumMedia",
+                resource.num_media.unwrap_or_default().to_string(),
+            ),
+            ("DateSent", sent.unwrap_or_default()),
+        ]
+        .map(|(name, value)| (name, zeroize::Zeroizing::new(value))),
+    )
 }

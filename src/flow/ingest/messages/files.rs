@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeSet, pin::pin, sync::Arc};
 
+use super::chats::source::ChatSource;
 use crate::{
     db::{
         self, Db, recordings,
@@ -15,11 +16,13 @@ use crate::{
         artefact::Artefact,
         crash,
         id::RecordingId,
+        media::MediaKind,
         recording::{Recording, RecordingState},
-        sid::MessageSid,
+        sid::{ChatServiceSid, MediaSid, MessageSid},
     },
     twilio::{
         Account, FetchError,
+        conversations::ChatMedia,
         rest::{List, MessageMediaResource},
     },
     vault::{self, DepositError, Vault},
@@ -90,39 +93,88 @@ impl FileFetching {
         let account = accounts
             .get(recording.account())
             .ok_or(FetchFailure::UnknownAccount)?;
-        let sid: MessageSid = recording
-            .source_ref
-            .sid()
-            .parse()
-            .map_err(|_| FetchFailure::Source(FetchError::NotYet))?;
-        let client = &self.twilio.client;
-        let list = client.message_media_list(account, &sid).await;
-        let list = list.map_err(|error| FetchFailure::Source(error.into()))?;
-        let files = in_order(list);
+        let files = match recording.kind() {
+            MediaKind::ChatMessage => self.files_of_chat(account, recording).await?,
+            _ => self.files_of_message(account, recording).await?,
+        };
         // For seconds after its arrival the list is shorter.
         if files.len() < usize::from(recording.files) {
             return Err(FetchFailure::Source(FetchError::NotYet));
         }
         for (number, file) in (0..=u8::MAX).zip(&files) {
             if !known.contains(&number) {
-                self.fetch_one(account, recording, &sid, number, file)
-                    .await?;
+                self.fetch_one(account, recording, number, file).await?;
             }
         }
         Ok(())
+    }
+
+    async fn files_of_message(
+        &self,
+        account: &Account,
+        recording: &Recording,
+    ) -> Result<Vec<NamedFile>, FetchFailure> {
+        let sid: MessageSid = recording
+            .source_ref
+            .sid()
+            .parse()
+            .map_err(|_| FetchFailure::Source(FetchError::NotYet))?;
+        let list = self.twilio.client.message_media_list(account, &sid).await;
+        let list = list.map_err(|error| FetchFailure::Source(error.into()))?;
+        let named = |file: MessageMediaResource| NamedFile {
+            sid: file.sid,
+            content_type: file.content_type,
+            place: FilePlace::Message(sid.clone()),
+        };
+        Ok(in_order(list).into_iter().map(named).collect())
+    }
+
+    /// Returns the files of a chat message, in its own order. The media service knows them below
+    /// the chat's service only.
+    async fn files_of_chat(
+        &self,
+        account: &Account,
+        recording: &Recording,
+    ) -> Result<Vec<NamedFile>, FetchFailure> {
+        let source = ChatSource::of(&self.twilio, &self.db);
+        let message = source.message(recording).await?;
+        let place = source.place(recording).await?;
+        let service = match place.service.clone() {
+            Some(service) => Some(service),
+            None => {
+                let chat = self.twilio.client.chat(account, place.chat()).await;
+                let chat = chat.map_err(|error| FetchFailure::Source(error.into()))?;
+                chat.service
+            }
+        };
+        let service = service.ok_or(FetchFailure::Source(FetchError::NotYet))?;
+        let named = |file: ChatMedia| NamedFile {
+            sid: file.sid,
+            content_type: file.content_type,
+            place: FilePlace::Service(service.clone()),
+        };
+        Ok(message.media.into_iter().map(named).collect())
     }
 
     async fn fetch_one(
         &self,
         account: &Account,
         recording: &Recording,
-        message: &MessageSid,
         number: u8,
-        file: &MessageMediaResource,
+        file: &NamedFile,
     ) -> Result<(), FetchFailure> {
         let client = &self.twilio.client;
-        let media = client.message_media(account, message, &file.sid, &file.content_type);
-        let media = media.await.map_err(FetchFailure::Source)?;
+        let media = match &file.place {
+            FilePlace::Message(message) => {
+                client
+                    .message_media(account, message, &file.sid, &file.content_type)
+                    .await
+            }
+            FilePlace::Service(service) => {
+                client.chat_media_file(account, service, &file.sid).await
+            }
+        };
+        let media = media.map_err(FetchFailure::Source)?;
         let body = pin!(media.body);
         let stored = self
             .vault
@@ -144,6 +196,21 @@ impl FileFetching {
         }
         Ok(())
     }
+}
+
+/// A file that the source names.
+struct NamedFile {
+    sid: MediaSid,
+    content_type: String,
+    place: FilePlace,
+}
+
+/// Where a file is.
+enum FilePlace {
+    /// Below its message.
+    Message(MessageSid),
+    /// Below the service of its chat.
+    Service(ChatServiceSid),
 }
 
 /// Returns the files in an order that does not depend on the list's.

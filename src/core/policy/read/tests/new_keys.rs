@@ -160,6 +160,18 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
             "`quieter_than` in `[collection]` must be a whole number, not float",
         ),
         (
+            "quieter_than = 16",
+            "quieter_than = 16\nremoved_at_source = \"forget\"",
+            "forget",
+            "`removed_at_source` in `[collection]`: `forget`",
+        ),
+        (
+            "quieter_than = 16",
+            "quieter_than = 16\nbots = [\" \"]",
+            "bots = [",
+            "`bots` names an empty identity",
+        ),
+        (
             "shorter_than = \"1s\"",
             "shorter_then = \"1s\"",
             "shorter_then",

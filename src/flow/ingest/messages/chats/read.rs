@@ -1,0 +1,245 @@
+//! Reading of a chat over REST: who takes part in it, and what is no longer there.
+//!
+//! Owns what the source's list of participants proves. INVARIANT: until it was read, every message
+//! of a chat has a receiver whom nobody knows.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    ChatIntake,
+    people::{leg_of, no_others},
+};
+use crate::{
+    db::{
+        self, Db,
+        chats::{self, ChatId, ChatRow},
+        parties, recordings,
+        work::{self, Lease},
+    },
+    flow::{
+        consent::parties::members::Member, error::Error, ingest::failure::FetchFailure,
+        twilio_access::TwilioAccess,
+    },
+    model::{
+        name::LegName,
+        recording::RecordingState,
+        sid::ChatParticipantSid,
+        subject::{Conversation, Presence},
+        time::{Clock, Timestamp},
+    },
+    twilio::{
+        Account, RestError,
+        conversations::ChatMessage,
+        rest::{ChatPlace, Pages},
+    },
+};
+
+/// Reads chats.
+pub(in crate::flow) struct ChatReading {
+    db: Db,
+    clock: Clock,
+    twilio: Arc<TwilioAccess>,
+    intake: Arc<ChatIntake>,
+}
+
+impl ChatReading {
+    pub(in crate::flow) fn new(
+        db: Db,
+        clock: Clock,
+        twilio: Arc<TwilioAccess>,
+        intake: Arc<ChatIntake>,
+    ) -> Self {
+        Self {
+            db,
+            clock,
+            twilio,
+            intake,
+        }
+    }
+
+    /// Reads the chat of a lease.
+    pub(in crate::flow) async fn read(&self, lease: &Lease<ChatId>) -> Result<(), FetchFailure> {
+        let ours = FetchFailure::Ours;
+        let ChatId { account, chat } = &lease.subject;
+        let found = chats::find(
+            &mut self.db.read().await.map_err(|error| ours(error.into()))?,
+            chat,
+        )
+        .await;
+        let row = found
+            .map_err(|error| ours(error.into()))?
+            .unwrap_or_else(|| ChatRow::of(account, chat));
+        if let Some(at) = row.removed_at {
+            self.mark_removed(&row, at).await.map_err(ours)?;
+        }
+        let accounts = self.twilio.accounts();
+        let account = accounts.get(account).ok_or(FetchFailure::UnknownAccount)?;
+        if row.removed_at.is_none() && self.intake.keeps() {
+            match self.participants(account, &row).await {
+                // It is gone, or of another service: nobody can tell who received its messages.
+                Err(FetchFailure::Parties(RestError::NotFound)) => {}
+                read => read?,
+            }
+        }
+        let gap = row.gap_from.filter(|_| row.removed_at.is_none());
+        if let Some(from) = gap {
+            match self.messages(account, &row, from).await {
+                Err(FetchFailure::Parties(RestError::NotFound)) => {}
+                read => read?,
+            }
+        }
+        let done = self.db.unit("chats.read", async |mut unit| {
+            unit.without_entry("what was read is told by itself");
+            if let Some(from) = gap {
+                chats::close_gap(&mut unit, &row.chat, from).await?;
+            }
+            work::finish(&mut unit, lease).await
+        });
+        done.await.map_err(|error| ours(error.into()))
+    }
+
+    async fn participants(&self, account: &Account, row: &ChatRow) -> Result<(), FetchFailure> {
+        let ours = FetchFailure::Ours;
+        let client = &self.twilio.client;
+        let place = ChatPlace {
+            service: row.service.as_ref(),
+            sid: &row.chat,
+        };
+        // The short address of a chat states its service.
+        let chat = client.chat(account, place).await;
+        let chat = chat.map_err(FetchFailure::Parties)?;
+        let begun = self.clock.now();
+        let mut pages: Pages<_> = client.chat_participants(account, place);
+        let mut there = BTreeSet::new();
+        let mut is_whole = true;
+        while let Some(page) = pages
+            .next(client, account)
+            .await
+            .map_err(FetchFailure::Parties)?
+        {
+            is_whole &= page.unreadable == 0;
+            for participant in page.items.iter().filter(|one| one.chat == row.chat) {
+                self.intake.name(participant).await.map_err(ours)?;
+                there.insert(leg_of(&participant.sid, 0));
+            }
+        }
+        let left = self.who_left(account, place, &there, begun).await?;
+        let conversation = Conversation::Chat(row.chat.clone());
+        for leg in left {
+            let gone = Member {
+                leg,
+                address: None,
+                presence: Presence {
+                    joined_at: None,
+                    left_at: Some(begun),
+                },
+            };
+            self.intake
+                .name_unless_named(&conversation, vec![gone])
+                .await
+                .map_err(ours)?;
+        }
+        if is_whole {
+            self.intake
+                .name_unless_named(&conversation, vec![no_others()])
+                .await
+                .map_err(ours)?;
+        }
+        self.intake
+            .note(ChatRow {
+                service: chat.service,
+                state: chat.state,
+                state_at: chat.updated_at,
+                read_at: is_whole.then_some(begun),
+                ..ChatRow::of(&row.account, &row.chat)
+            })
+            .await
+            .map_err(ours)?;
+        Ok(())
+    }
+
+    /// Takes in the messages from an index on: an index that no event told may be a lost message, or
+    /// may never have been one.
+    async fn messages(
+        &self,
+        account: &Account,
+        row: &ChatRow,
+        from: u64,
+    ) -> Result<(), FetchFailure> {
+        let client = &self.twilio.client;
+        let place = ChatPlace {
+            service: row.service.as_ref(),
+            sid: &row.chat,
+        };
+        let mut pages = client.latest_chat_messages(account, place);
+        while let Some(page) = pages
+            .next(client, account)
+            .await
+            .map_err(FetchFailure::Parties)?
+        {
+            let own = |message: &&ChatMessage| message.chat == row.chat;
+            for message in page.items.iter().filter(own) {
+                if message.index.is_some_and(|index| index < from) {
+                    return Ok(());
+                }
+                let taken = self.intake.take_listed(&row.account, message).await;
+                taken.map_err(FetchFailure::Ours)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the participants that are known as present, and that the source no longer has. Each
+    /// is asked for: who joined after the list was read is not in it either.
+    async fn who_left(
+        &self,
+        account: &Account,
+        place: ChatPlace<'_>,
+        there: &BTreeSet<LegName>,
+        begun: Timestamp,
+    ) -> Result<Vec<LegName>, FetchFailure> {
+        let ours = |error: db::Error| FetchFailure::Ours(error.into());
+        let conversation = Conversation::Chat(place.sid.clone());
+        let only = std::slice::from_ref(&conversation);
+        let known = parties::of(&mut self.db.read().await.map_err(ours)?, only)
+            .await
+            .map_err(ours)?;
+        let present = known
+            .into_values()
+            .flatten()
+            .filter(|party| party.presence.includes(begun));
+        let mut left = Vec::new();
+        for party in present {
+            let sid = participant_of(&party.leg);
+            let Some(sid) = sid.filter(|sid| !there.contains(&leg_of(sid, 0))) else {
+                continue;
+            };
+            let client = &self.twilio.client;
+            match client.chat_participant(account, place, &sid).await {
+                Err(RestError::NotFound) => left.push(party.leg),
+                Err(error) => return Err(FetchFailure::Parties(error)),
+                Ok(_) => {}
+            }
+        }
+        Ok(left)
+    }
+
+    /// Marks every message of a chat that was removed as a whole.
+    async fn mark_removed(&self, row: &ChatRow, at: Timestamp) -> Result<(), Error> {
+        let conversation = Conversation::Chat(row.chat.clone());
+        let all = recordings::of_conversation(&mut self.db.read().await?, &conversation).await?;
+        for recording in all {
+            let is_known = recording.removed_at.is_some();
+            if recording.state != RecordingState::Shredded && !is_known {
+                self.intake.removed(recording.id, at).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the participant of a leg, if it is that of one.
+fn participant_of(leg: &LegName) -> Option<ChatParticipantSid> {
+    let (sid, _) = leg.as_str().split_at_checked(34)?;
+    format!("MB{}", sid.strip_prefix("mb")?).parse().ok()
+}
