@@ -186,6 +186,10 @@ fn bearer() -> Router<Api> {
             "/v1/conferences/{sid}/parties",
             get(parties::of_conference).post(parties::name_of_conference),
         )
+        .route(
+            "/v1/rooms/{sid}/parties",
+            get(parties::of_room).post(parties::name_of_room),
+        )
         .route("/v1/consents", get(consents::list).post(consents::record))
         .route("/v1/consents/search", post(consents::search))
 }

@@ -82,6 +82,7 @@ pub use ingest::{
         chats::{ChatIntake, ChatNews},
         commit::{ArrivingMessage, MessageCommitter, MessageSender},
     },
+    videos::VideoIntake,
 };
 pub use liveness::{Liveness, Task};
 pub use page::Page;
@@ -209,6 +210,8 @@ pub struct Flow {
     pub message_intake: Arc<MessageIntake>,
     /// Events of chats that the source delivers.
     pub chat_intake: Arc<ChatIntake>,
+    /// Callbacks of video rooms.
+    pub video_intake: Arc<VideoIntake>,
     /// Filing of transcripts.
     pub transcripts: Arc<TranscriptFiling>,
     /// Transcript callbacks of the source.

@@ -19,7 +19,7 @@ use crate::{
         name::{Label, LegName, Tier},
         recording::{Recording, RecordingState as Life},
         residue::{Residue, residue_of},
-        sid::{AccountSid, CallSid, ChatSid, ConferenceSid, SourceSid},
+        sid::{AccountSid, CallSid, ChatSid, ConferenceSid, RoomSid, SourceSid},
         source::{CopyKind, CopyState, SourceCopy, SourceState},
         subject::{Conversation, ThreadId},
         text::PolicyVersion,
@@ -32,7 +32,7 @@ use crate::{
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct RecordingBody {
     id: RecordingId,
-    /// The kind of communication; `call`, `message` and `chat-message` are collected today.
+    /// The kind of communication.
     kind: MediaKind,
     state: Life,
     tier: Tier,
@@ -41,7 +41,7 @@ pub(crate) struct RecordingBody {
     #[schema(pattern = "^[0-9a-f]{64}$")]
     policy_digest: String,
     account_sid: AccountSid,
-    /// The source's id: of a recording, or of a message.
+    /// The source's id: of a recording, message, track or composition.
     #[schema(value_type = SourceSid)]
     recording_sid: String,
     call_sid: Option<CallSid>,
@@ -50,7 +50,11 @@ pub(crate) struct RecordingBody {
     thread_id: Option<ThreadId>,
     /// The chat of a chat message. Null for other kinds.
     chat_sid: Option<ChatSid>,
-    /// Who wrote a message, by their place in the thread or chat: `contact` or a participation, or `line` for nobody's own.
+    /// The video room of a track or composition; otherwise null.
+    room_sid: Option<RoomSid>,
+    /// Who wrote a message, by their place in the thread or chat: `contact` or a participation, or
+    /// `line` for nobody's own. Who published a track, by their place in the room: the participant's
+    /// id in lower case.
     author: Option<LegName>,
     /// The recording component, as reported by the source.
     #[schema(max_length = 64, examples("DialVerb"))]
@@ -135,7 +139,8 @@ pub(super) struct CopyBody {
 /// A sealed object.
 #[derive(Serialize, utoipa::ToSchema)]
 pub(super) struct ArtefactBody {
-    /// `audio`, `transcript`, `form` (a message as delivered), or `media/0` to `media/255`.
+    /// `audio`, `transcript`, `form` (a message as delivered), or `media/0` to `media/255`: the files
+    /// of a message, or the one of a track or composition.
     #[schema(
         pattern = "^(audio|transcript|form|media/[0-9]{1,3})$",
         examples("audio")
@@ -178,6 +183,7 @@ impl From<Recording> for RecordingBody {
             recording_sid: source_ref.sid().to_owned(),
             call_sid: recording.call,
             conference_sid: recording.conference,
+            room_sid: recording.thread.clone().and_then(Conversation::into_room),
             thread_id: recording.thread.clone().and_then(Conversation::into_thread),
             chat_sid: recording.thread.and_then(Conversation::into_chat),
             author: recording.author,

@@ -87,7 +87,8 @@ pub(super) async fn message(
 }
 
 /// Returns a file of a message under a grant with the view `audio`: a picture, a sound, a document.
-/// Files are numbered from 0.
+/// Files are numbered from 0. The one file of a video track or composition has the number 0: sound or
+/// picture in Matroska, WebM or MPEG-4.
 ///
 /// A file is whatever somebody sent: it is offered for download, and a browser does not run it.
 /// `HEAD` opens nothing.
@@ -176,12 +177,13 @@ fn in_state(first: Artefact, state: &str) -> Result<Artefact, Problem> {
 /// Returns the type under which a browser may show an artefact: that of a file that came from
 /// outside only if it can hold no program.
 fn shown_type(artefact: Artefact, content_type: &str) -> &str {
-    const HARMLESS: [&str; 12] = [
+    const HARMLESS: [&str; 15] = [
         "application/pdf",
         "audio/amr",
         "audio/mp4",
         "audio/mpeg",
         "audio/ogg",
+        "audio/x-matroska",
         "image/gif",
         "image/jpeg",
         "image/png",
@@ -189,6 +191,8 @@ fn shown_type(artefact: Artefact, content_type: &str) -> &str {
         "text/vcard",
         "video/3gpp",
         "video/mp4",
+        "video/webm",
+        "video/x-matroska",
     ];
     match artefact {
         Artefact::Media(_) if !HARMLESS.contains(&content_type) => "application/octet-stream",

@@ -1,4 +1,4 @@
-//! Parties over HTTP: the participants of a call or a conference.
+//! Parties over HTTP: the participants of a call, a conference or a video room.
 //!
 //! INVARIANT: a number is accepted but never returned here: only a grant shows it (`media`).
 
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     model::{
         name::LegName,
-        sid::{CallSid, ConferenceSid},
+        sid::{CallSid, ConferenceSid, RoomSid},
         subject::{Address, Conversation, Party},
     },
     policy::action,
@@ -128,6 +128,33 @@ pub(super) async fn name_of_conference(
     JsonBody(request): JsonBody<PartiesRequest>,
 ) -> Result<Json<PartiesBody>, Problem> {
     name(&api, &bearer, Conversation::Conference(sid), request).await
+}
+
+/// Lists the known participants of a video room.
+#[utoipa::path(get, path = "/v1/rooms/{sid}/parties", operation_id = "listRoomParties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
+    responses((status = 200, body = PartiesBody), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn of_room(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Id(sid): Id<RoomSid>,
+) -> Result<Json<PartiesBody>, Problem> {
+    show(&api, &bearer, Conversation::Room(sid)).await
+}
+
+/// Names parties of a video room, each at the place that is the participant's id in lower case.
+///
+/// Repeating the request changes nothing.
+#[utoipa::path(post, path = "/v1/rooms/{sid}/parties", operation_id = "nameRoomParties", tag = "consent", params(("sid" = String, Path)), security(("bearer" = [])),
+    request_body = PartiesRequest,
+    responses((status = 200, body = PartiesBody), (status = 400, body = Problem), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn name_of_room(
+    State(api): State<Api>,
+    bearer: Bearer,
+    Id(sid): Id<RoomSid>,
+    JsonBody(request): JsonBody<PartiesRequest>,
+) -> Result<Json<PartiesBody>, Problem> {
+    name(&api, &bearer, Conversation::Room(sid), request).await
 }
 
 async fn show(

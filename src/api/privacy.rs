@@ -57,6 +57,7 @@ struct Page<'a> {
     shreds_received: bool,
     keeps_chats: bool,
     follows_removals: bool,
+    keeps_video: bool,
     /// The time for which a recording waits for evidence of consent, if recording is based on
     /// consent.
     quarantine: Option<String>,
@@ -127,6 +128,8 @@ impl<'a> Page<'a> {
         let by_consent = collection.basis == Some(Basis::Consent);
         let keeps_messages = rules.keeps(MediaKind::Message);
         let keeps_chats = rules.keeps(MediaKind::ChatMessage);
+        let keeps_video =
+            rules.keeps(MediaKind::VideoTrack) || rules.keeps(MediaKind::VideoComposition);
         let others = versions
             .iter()
             .filter(|other| other.digest != rules.digest());
@@ -140,6 +143,7 @@ impl<'a> Page<'a> {
                 && !contact.contains(|c: char| c.is_whitespace() || c == '?' || c == ':'),
             says_collection: keeps_messages
                 || keeps_chats
+                || keeps_video
                 || collection.basis.is_some()
                 || collection.disclosure.is_some()
                 || policy.consent.voice.is_some()
@@ -149,6 +153,7 @@ impl<'a> Page<'a> {
             shreds_received: collection.to_revoked == ToRevoked::Shred,
             keeps_chats,
             follows_removals: collection.removed_at_source == RemovedAtSource::Shred,
+            keeps_video,
             quarantine: collection
                 .quarantine
                 .filter(|_| by_consent)

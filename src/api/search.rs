@@ -24,7 +24,7 @@ use crate::{
         media::MediaKind,
         name::{Label, Tier},
         recording::RecordingState,
-        sid::{AccountSid, CallSid, ConferenceSid, SourceSid},
+        sid::{AccountSid, CallSid, ConferenceSid, RoomSid, SourceSid},
         subject::{Address, ThreadId},
         text::LabelValue,
         time::Timestamp,
@@ -55,6 +55,8 @@ pub(super) struct RecordingQuery {
     conference: Option<ConferenceSid>,
     /// Only the messages of this thread.
     thread: Option<ThreadId>,
+    /// Only the tracks and compositions of this video room.
+    room: Option<RoomSid>,
     /// Only recordings of this kind.
     kind: Option<MediaKind>,
     /// Only the recording with this SID.
@@ -202,6 +204,7 @@ impl RecordingQuery {
             call: self.call,
             conference: self.conference,
             thread: self.thread,
+            room: self.room,
             kind: self.kind,
             recording_sid: self.recording_sid,
             labels,

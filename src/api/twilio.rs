@@ -5,6 +5,7 @@ pub(super) mod conversations;
 pub(super) mod messages;
 mod signed;
 pub(super) mod transcripts;
+pub(super) mod video;
 
 use axum::{
     Router,
@@ -45,6 +46,7 @@ pub(super) fn routes() -> Router<Api> {
             told(post(transcripts::intelligence_posted).get(transcripts::intelligence_got)),
         )
         .route("/transcriptions", post(transcripts::transcription_posted))
+        .route("/video", post(video::video_posted))
         .route("/realtime", post(transcripts::real_time_posted))
 }
 

@@ -12,7 +12,7 @@ use super::{
     table::{TableRow as _, table},
     tx::{Arg, Tx, set},
 };
-use crate::model::{id::RecordingId, subject::Conversation, time::Timestamp};
+use crate::model::{id::RecordingId, name::LegName, subject::Conversation, time::Timestamp};
 
 table! {
     "details" { subject: Some("recording_id") }
@@ -103,9 +103,9 @@ pub async fn sealed_of(
             "call_sid = $1 AND (conference_sid IS NULL OR NOT EXISTS (SELECT 1 FROM parties WHERE conversation = conference_sid))"
         }
         Conversation::Conference(_) => "conference_sid = $1",
-        Conversation::Thread(_) | Conversation::Chat(_) => "thread = $1",
-        // No recording has a column for these kinds of conversations.
-        Conversation::Room(_) | Conversation::Session(_) => {
+        Conversation::Thread(_) | Conversation::Chat(_) | Conversation::Room(_) => "thread = $1",
+        // No recording has a column for this kind of conversation.
+        Conversation::Session(_) => {
             return Ok(Vec::new());
         }
     };
@@ -117,6 +117,23 @@ pub async fn sealed_of(
         .await?;
     rows.iter()
         .map(|row| row.parse("recordings", "id", "id"))
+        .collect()
+}
+
+/// Returns those of these recordings that belong to one party of their conversation alone, with the
+/// party's leg.
+pub async fn owned_by_one(
+    tx: &mut Tx,
+    ids: &[RecordingId],
+) -> Result<BTreeMap<RecordingId, Option<LegName>>, Error> {
+    const SQL: &str = "/* details.owned_by_one */
+        SELECT id, author FROM recordings WHERE kind = 'video-track' AND id IN (SELECT key FROM json_each($1))";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await?;
+    rows.iter()
+        .map(|row| {
+            let leg = row.maybe_parse("recordings", "author", "id")?;
+            Ok((row.parse("recordings", "id", "id")?, leg))
+        })
         .collect()
 }
 

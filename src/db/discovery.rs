@@ -27,7 +27,7 @@ pub async fn waiting(
 ) -> Result<Vec<Recording>, Error> {
     let sql = format!(
         "/* heard.waiting */ SELECT {COLUMNS} FROM recordings
-        WHERE state = 'announced' AND kind = 'call' AND account = $1 AND announced_at < $2
+        WHERE state = 'announced' AND kind IN ('call', 'video-track', 'video-composition') AND account = $1 AND announced_at < $2
           AND (started_at >= $3 OR (started_at IS NULL AND announced_at >= $4))
         ORDER BY announced_at LIMIT $5"
     );

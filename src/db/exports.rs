@@ -12,9 +12,10 @@ use crate::model::{
     sid::AccountSid,
 };
 
-/// Returns the recordings of every conversation in which this person is a party, of a chat those from
-/// the time that they were there, in the order of
-/// their ids, after `after`; empty `accounts` means all. For a conference this includes recordings of the person's own call.
+/// Returns the recordings of every conversation in which this person is a party, in the order of
+/// their ids, after `after`; empty `accounts` means all. For a conference this includes recordings of
+/// the person's own call; of a chat those from the time that they were there; of the tracks of a
+/// room, only the person's own.
 pub async fn recordings(
     tx: &mut Tx,
     subject: SubjectId,

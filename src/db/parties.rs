@@ -49,7 +49,7 @@ table! {
 /// made. As [`Recording::is_of`](crate::model::recording::Recording::is_of).
 macro_rules! is_of_party {
     () => {
-        "(recordings.author = parties.leg OR ((parties.joined_at IS NULL OR parties.joined_at <= COALESCE(recordings.started_at, recordings.collected_at))
+        "(recordings.author = parties.leg OR (recordings.kind <> 'video-track' AND (parties.joined_at IS NULL OR parties.joined_at <= COALESCE(recordings.started_at, recordings.collected_at))
               AND (parties.left_at IS NULL OR parties.left_at >= COALESCE(recordings.started_at, recordings.collected_at))))"
     };
 }

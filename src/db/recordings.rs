@@ -19,6 +19,7 @@ use super::{
 use crate::model::{
     artefact::{Artefact, Leg},
     id::{ObjectId, RecordingId, SubjectId},
+    media::MediaKind,
     name::{Label, Tier},
     recording::{Recording, RecordingState},
     subject::Conversation,
@@ -153,6 +154,27 @@ pub async fn set_removed(tx: &mut Tx, id: RecordingId, at: Timestamp) -> Result<
     Ok(tx.execute(SQL, &args).await? == 1)
 }
 
+/// Dates the recordings of a conversation back to its beginning, so that whoever was in it can
+/// revoke what was made of it later.
+pub async fn begin_by(
+    tx: &mut Tx,
+    conversation: &Conversation,
+    kind: MediaKind,
+    began: Option<Timestamp>,
+) -> Result<(), Error> {
+    const SQL: &str = "/* recordings.begin_by */
+        UPDATE recordings SET started_at = began.began_at, collected_at = began.began_at
+        FROM (SELECT MIN(collected_at) AS began_at FROM (SELECT collected_at FROM recordings WHERE thread = $1
+          UNION ALL SELECT CAST($3 AS BIGINT) AS collected_at) AS all_of_it) AS began
+        WHERE thread = $1 AND kind = $2 AND state = 'announced' AND collected_at > began.began_at";
+    let args = [
+        Arg::Text(conversation.as_str()),
+        Arg::Text(kind.as_str()),
+        Arg::MaybeInt(began.map(Timestamp::as_millis)),
+    ];
+    tx.execute(SQL, &args).await.map(|_| ())
+}
+
 /// Returns those of these recordings that are sealed and have fewer files than the source named.
 pub async fn lacking_files(
     tx: &mut Tx,
@@ -192,9 +214,9 @@ pub async fn of_conversation(
     let clause = match conversation {
         Conversation::Call(_) => "call_sid = $1 AND conference_sid IS NULL",
         Conversation::Conference(_) => "conference_sid = $1",
-        Conversation::Thread(_) | Conversation::Chat(_) => "thread = $1",
-        // No recording has a column for these kinds of conversations.
-        Conversation::Room(_) | Conversation::Session(_) => {
+        Conversation::Thread(_) | Conversation::Chat(_) | Conversation::Room(_) => "thread = $1",
+        // No recording has a column for this kind of conversation.
+        Conversation::Session(_) => {
             return Ok(Vec::new());
         }
     };

@@ -110,6 +110,22 @@ pub async fn replace(tx: &mut Tx, rows: &[PendingItem]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Deletes the pending details of one leg. Returns whether there were any.
+pub async fn clear_leg(
+    tx: &mut Tx,
+    conversation: &Conversation,
+    leg: &LegName,
+) -> Result<bool, Error> {
+    const SQL: &str = "/* waiting.clear_leg */
+        UPDATE parties SET sealed = $3 WHERE conversation = $1 AND leg = $2 AND length(sealed) > 0";
+    let args = [
+        Arg::Text(conversation.as_str()),
+        Arg::Text(leg.as_str()),
+        Arg::Bytes(&[]),
+    ];
+    Ok(tx.execute(SQL, &args).await? > 0)
+}
+
 /// Deletes the pending details in these conversations. Returns the conversations that had any.
 pub async fn clear(
     tx: &mut Tx,

@@ -68,6 +68,7 @@ pub use self::{
     chat::{ChatDeliveryFacts, ChatFacts, ChatFile, ChatMessageFacts, ChatParticipantFacts},
     conferences::{ConferenceFacts, ParticipantFacts},
     delivery::PendingCallback,
+    encrypted::encrypted_film,
     encryption_facts::Spelling,
     events::{GatherAnswer, RealTime},
     fault::MediaFault,
@@ -79,7 +80,7 @@ pub use self::{
     sentence::{SentenceFacts, WordFacts},
     transcriptions::TranscriptionFacts,
     transcripts::{TranscriptFacts, TranscriptParticipant},
-    video::{CompositionFacts, RoomParticipantFacts, TrackFacts},
+    video::{CompositionFacts, RoomParticipantFacts, TrackFacts, matroska, mpeg_4},
     wrong::{Call, RequestFault},
 };
 use self::{

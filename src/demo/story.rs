@@ -4,6 +4,7 @@ mod chats;
 mod messages;
 mod people;
 mod source;
+mod video;
 
 use std::{
     error::Error,
@@ -174,6 +175,7 @@ impl<'w> Story<'w> {
         self.source().await?;
         self.messages().await?;
         self.chats().await?;
+        self.video().await?;
         self.shred_and_verify(id, &audio, &grants).await
     }
 
@@ -384,7 +386,8 @@ impl<'w> Story<'w> {
 }
 
 /// The number of all steps.
-const STEPS: usize = 13 + people::STEPS + source::STEPS + messages::STEPS + chats::STEPS;
+const STEPS: usize =
+    13 + people::STEPS + source::STEPS + messages::STEPS + chats::STEPS + video::STEPS;
 
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(digest::digest(&digest::SHA256, bytes))

@@ -26,7 +26,8 @@ use crate::{
         id::{RecordingId, VaultId},
         media::SourceRef,
         sid::{
-            AccountSid, CallSid, ChatMessageSid, ChatServiceSid, ChatSid, MessageSid, RecordingSid,
+            AccountSid, CallSid, ChatMessageSid, ChatServiceSid, ChatSid, CompositionSid, MessageSid,
+            RecordingSid, TrackRecordingSid,
         },
         time::Clock,
     },
@@ -79,7 +80,7 @@ impl World {
         )?;
         let policy = folder.join("privacy-policy.toml");
         let text = fs::read_to_string(&policy)?;
-        fs::write(&policy, keeping_messages(&text))?;
+        fs::write(&policy, keeping_more(&text))?;
         let app = App::open(Config::read(&made.config)?, Clock::System).await?;
         let service = app::serve(app).await?;
         let http = reqwest::Client::builder()
@@ -232,10 +233,44 @@ impl World {
         Ok(source.recording_id(self.vault))
     }
 
+    /// Announces the complete recording of a track. Returns its id.
+    pub(super) async fn film(&self, sid: &TrackRecordingSid) -> Result<RecordingId, Failure> {
+        let url = format!("{}/twilio/video", self.base_url());
+        let callback = self
+            .stand_in
+            .track_callback(sid, "recording-completed", &url);
+        callback.post(&self.http, &url).await?.error_for_status()?;
+        let source = SourceRef::parse(self.account.clone(), sid.as_str())?;
+        Ok(source.recording_id(self.vault))
+    }
+
     /// Begins a chat.
     pub(super) fn begin_chat(&self) -> Result<ChatSid, Failure> {
         let service: ChatServiceSid = format!("IS{}", sid_digits()).parse()?;
         Ok(self.stand_in.add_chat(&self.account, &service))
+    }
+
+    /// Announces a complete composition. Returns its id.
+    pub(super) async fn compose(&self, sid: &CompositionSid) -> Result<RecordingId, Failure> {
+        let url = format!("{}/twilio/video", self.base_url());
+        let callback = self
+            .stand_in
+            .composition_callback(sid, "composition-available", &url);
+        callback.post(&self.http, &url).await?.error_for_status()?;
+        let source = SourceRef::parse(self.account.clone(), sid.as_str())?;
+        Ok(source.recording_id(self.vault))
+    }
+
+    /// Returns a new id of Twilio's with these letters.
+    pub(super) fn new_sid<S: std::str::FromStr>(&self, letters: &str) -> Result<S, Failure> {
+        let sid = format!("{letters}{}", sid_digits());
+        sid.parse()
+            .map_err(|_| format!("`{letters}` are not the letters of such an id").into())
+    }
+
+    /// The account of every recording.
+    pub(super) fn account(&self) -> &AccountSid {
+        &self.account
     }
 
     /// Announces a recording as Twilio does. Returns the status of the answer.
@@ -383,6 +418,15 @@ fn configured(shipped: &str, api_base: &str, account: &AccountSid) -> String {
         )
         .replace("https://conversations.twilio.com", api_base)
         .replace("https://mcs.us1.twilio.com", api_base)
+        .replace(
+            "video_base = \"https://video.twilio.com\"",
+            &format!("video_base = \"{api_base}\""),
+        )
+        // Where the stand-in stores what it redirects to.
+        .replace(
+            "media_redirect_hosts = []",
+            "media_redirect_hosts = [\"127.0.0.1\"]",
+        )
         .replace("level = \"info\"", "level = \"warn\"");
     text + &account
 }
@@ -394,13 +438,14 @@ fn sid_digits() -> String {
     hex::encode(bytes)
 }
 
-/// Returns the policy with messages and chats among the kinds that are kept, as a version of its own.
-fn keeping_messages(policy: &str) -> String {
+/// Returns the policy with messages, chats and video among the kinds that are kept, as a version of
+/// its own.
+fn keeping_more(policy: &str) -> String {
     policy
         .replacen("version = \"1\"", "version = \"demo\"", 1)
         .replacen(
             "[collection]\n",
-            "[collection]\nkinds = [\"call\", \"message\", \"chat-message\"]\n",
+            "[collection]\nkinds = [\"call\", \"message\", \"chat-message\", \"video-track\", \"video-composition\"]\n",
             1,
         )
 }

@@ -33,6 +33,7 @@ use super::{
             files::FileFetching,
         },
         parties::PartyLookup,
+        videos::VideoIntake,
     },
     liveness::Liveness,
     playback::Playback,
@@ -198,6 +199,13 @@ impl Flow {
             wakeups.clone(),
             Arc::clone(&lookup),
         ));
+        let video_intake = Arc::new(VideoIntake::new(
+            vault.clone(),
+            Arc::clone(&rulebook),
+            wakeups.clone(),
+            Arc::clone(&lookup),
+            acceptor.clone(),
+        ));
         let message_intake = Arc::new(MessageIntake::new(
             vault.clone(),
             db.clone(),
@@ -289,6 +297,7 @@ impl Flow {
         let deletion = SourceDeletion::new(
             vault.clone(),
             db.clone(),
+            Arc::clone(&rulebook),
             Arc::clone(&trusted),
             settings.clone(),
             Arc::clone(&twilio),
@@ -321,6 +330,7 @@ impl Flow {
             Arc::clone(&ingest),
             Arc::clone(&message_intake),
             Arc::clone(&chat_intake),
+            Arc::clone(&video_intake),
         ));
         let backfills = Arc::new(Backfills::new(
             db.clone(),
@@ -437,6 +447,7 @@ impl Flow {
             ingest,
             message_intake,
             chat_intake,
+            video_intake,
             transcripts,
             transcript_news,
             worker,

@@ -12,12 +12,16 @@ mod book;
 mod chats;
 mod copies;
 mod messages;
+mod object;
 mod settle;
 mod trouble;
+mod videos;
 
 use std::sync::Arc;
 
-use self::{chats::ChatCopies, copies::Copies, messages::MessageCopies, trouble::Trouble};
+use self::{
+    chats::ChatCopies, copies::Copies, messages::MessageCopies, trouble::Trouble, videos::VideoCopies,
+};
 use super::{
     clock::TrustedClock, error::Error, ingest::messages::is_deleted_after_sealing,
     patience::WorkSettings, queue::WorkQueue, retry::Setback, twilio_access::TwilioAccess,
@@ -32,6 +36,7 @@ use crate::{
         media::MediaKind,
         recording::{Recording, RecordingState},
     },
+    policy::Rulebook,
     store,
     twilio::{Account, DeleteSource},
     vault::{self, Vault},
@@ -41,6 +46,7 @@ use crate::{
 pub(in crate::flow) struct SourceDeletion {
     vault: Vault,
     db: Db,
+    rulebook: Arc<Rulebook>,
     clock: Arc<TrustedClock>,
     settings: WorkSettings,
     twilio: Arc<TwilioAccess>,
@@ -49,9 +55,14 @@ pub(in crate::flow) struct SourceDeletion {
 }
 
 impl SourceDeletion {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a dependency of its own, given once by the assembly"
+    )]
     pub(in crate::flow) fn new(
         vault: Vault,
         db: Db,
+        rulebook: Arc<Rulebook>,
         clock: Arc<TrustedClock>,
         settings: WorkSettings,
         twilio: Arc<TwilioAccess>,
@@ -61,12 +72,18 @@ impl SourceDeletion {
         Self {
             vault,
             db,
+            rulebook,
             clock,
             settings,
             twilio,
             wakeups,
             queue,
         }
+    }
+
+    /// Whether the policy in force keeps recordings of this kind.
+    fn keeps(&self, kind: MediaKind) -> bool {
+        self.rulebook.current().keeps(kind)
     }
 
     /// Deletes the copies of a recording at the source.
@@ -102,7 +119,11 @@ impl SourceDeletion {
                 let mut copies = ChatCopies::of(self, account, &recording).await?;
                 (copies.delete().await, copies.changed(), copies.gone_at())
             }
-            _ => {
+            MediaKind::VideoTrack | MediaKind::VideoComposition => {
+                let mut copies = VideoCopies::of(self, account, &recording).await?;
+                (copies.delete().await, copies.changed(), copies.gone_at())
+            }
+            MediaKind::CallAudio => {
                 let mut copies = Copies::of(self, account, &recording).await?;
                 (copies.delete().await, copies.changed(), copies.gone_at())
             }
@@ -151,7 +172,8 @@ impl SourceDeletion {
             .sealed_at
             .unwrap_or(recording.announced_at)
             .after(account.await_transcript());
-        if !has_words && awaited_until > self.clock.now() {
+        let may_have_words = recording.kind() == MediaKind::CallAudio;
+        if may_have_words && !has_words && awaited_until > self.clock.now() {
             return Err(Trouble::Until(
                 awaited_until,
                 "the deletion waits for its transcript",

@@ -4,10 +4,12 @@ mod arriving;
 pub(super) mod failure;
 pub(super) mod fetched;
 pub(super) mod fetching;
+mod film;
 pub(super) mod keep;
 pub(super) mod messages;
 pub(super) mod parties;
 mod source;
+pub(super) mod videos;
 
 use std::sync::Arc;
 

@@ -16,6 +16,7 @@ mod list;
 mod messages;
 mod step;
 mod turn;
+mod videos;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -36,6 +37,7 @@ use super::{
     ingest::{
         Ingest,
         messages::{MessageIntake, chats::ChatIntake},
+        videos::VideoIntake,
     },
     twilio_access::TwilioAccess,
     wakeups::Wakeups,
@@ -125,6 +127,7 @@ pub struct Reconciliation {
     ingest: Arc<Ingest>,
     messages: Arc<MessageIntake>,
     chats: Arc<ChatIntake>,
+    videos: Arc<VideoIntake>,
 }
 
 impl Reconciliation {
@@ -141,6 +144,7 @@ impl Reconciliation {
         ingest: Arc<Ingest>,
         messages: Arc<MessageIntake>,
         chats: Arc<ChatIntake>,
+        videos: Arc<VideoIntake>,
     ) -> Self {
         Self {
             vault,
@@ -151,6 +155,7 @@ impl Reconciliation {
             ingest,
             messages,
             chats,
+            videos,
         }
     }
 
@@ -357,6 +362,7 @@ impl Reconciliation {
             waiting.retain(|recording| !listed.contains(recording.source_ref.sid()));
             comparison.page(&page).await?;
         }
+        self.walk_videos(comparison, since, &mut waiting).await?;
         for (number, recording) in waiting.iter().enumerate() {
             if number < ASKED_SINGLY {
                 self.ask_singly(comparison, recording).await?;
@@ -374,9 +380,8 @@ impl Reconciliation {
         comparison: &mut Comparison<'_>,
         recording: &Recording,
     ) -> Result<(), ReconcileFailure> {
-        // Only recordings of calls are in the list, so others are not missing there.
         let Ok(sid) = recording.source_ref.recording_sid() else {
-            return Ok(());
+            return self.ask_for_video(comparison, recording).await;
         };
         let mut patience = Patience::default();
         loop {

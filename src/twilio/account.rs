@@ -249,6 +249,12 @@ impl Account {
         self.source.fetch_transcripts
     }
 
+    /// Returns whether an address of media is a customer's bucket and not Twilio. Twilio's own
+    /// addresses may have another scheme or region.
+    pub fn is_elsewhere(&self, address: &str) -> bool {
+        Url::parse(address).is_ok_and(|address| !self.is_twilio_host(&address))
+    }
+
     /// Whether an address is one of Twilio's own: the interface's host, or Twilio's domain. The
     /// scheme is not compared: the examples in Twilio's documentation use another scheme.
     pub(super) fn is_twilio_host(&self, address: &Url) -> bool {

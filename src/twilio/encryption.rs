@@ -36,7 +36,7 @@ pub use self::{
 
 #[cfg(test)]
 mod tests;
-#[cfg(all(test, feature = "pkcs11"))]
-pub(crate) use self::tests::wrap;
 #[cfg(test)]
 pub(crate) use self::tests::{Pair, encrypted, pem};
+#[cfg(all(test, feature = "pkcs11"))]
+pub(crate) use self::tests::{wrap, wrap_pkcs1};

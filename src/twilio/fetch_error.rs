@@ -74,6 +74,12 @@ pub enum TransientFailure {
         /// The bytes of `Content-Length`; without it, the least length in the RIFF header.
         expected: u64,
     },
+    /// A file of Video that ends inside a part of it.
+    #[error("the file is cut: as {container}, it ends inside a part")]
+    Cut {
+        /// The container.
+        container: &'static str,
+    },
     /// The private key for an encrypted recording cannot be used now.
     #[error("the private key of `{sid}` cannot be used: {why}")]
     PrivateKey {
@@ -204,6 +210,12 @@ pub enum FetchRefusal {
     Container {
         /// The container.
         expected: &'static str,
+    },
+    /// A file of Video that begins as its container, and goes on as something else.
+    #[error("the file is damaged: it has a part that is not of {container}")]
+    Damaged {
+        /// The container.
+        container: &'static str,
     },
     /// The headers of an encrypted file of Video cannot be used.
     #[error("it is encrypted with your public key, but {0}")]

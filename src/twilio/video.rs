@@ -14,11 +14,12 @@ mod track;
 
 pub use self::{
     composition::{Composition, CompositionEvent},
-    room::{RoomEvent, RoomEventKind, RoomParticipant},
+    room::{RoomEvent, RoomEventKind, RoomParticipant, participant_at, person, place},
     track::{TrackKind, TrackRecording},
 };
 use super::{
-    fields::NamedFields, params::CallbackError, received_form::ReceivedForm, signature::Verified,
+    fields::NamedFields, own_query::own_query, params::CallbackError, received_form::ReceivedForm,
+    signature::Verified,
 };
 use crate::model::{sid::AccountSid, time::Timestamp};
 
@@ -33,6 +34,8 @@ pub struct VideoCallback {
     pub at: Option<Timestamp>,
     /// What happened.
     pub event: VideoEvent,
+    /// The query parameters of our own URL, in order, for classification.
+    pub query: Vec<(String, String)>,
     /// The whole form as received.
     pub form: ReceivedForm,
 }
@@ -63,6 +66,7 @@ impl VideoCallback {
             account: verified.account().clone(),
             at: fields.time("Timestamp"),
             event: VideoEvent::read(kind, &fields)?,
+            query: own_query(verified),
             form: ReceivedForm::of(verified),
         })
     }

@@ -22,6 +22,7 @@ use crate::{
         artefact::{Artefact, Leg},
         details::{Participant, Participants},
         id::{GrantId, RecordingId},
+        media::MediaKind,
         name::LegName,
         recording::Recording,
         subject::{Conversation, Party},
@@ -89,18 +90,27 @@ impl Vault {
         }
         let keys = vault.record_keys(unit, &recordings, Leg::All).await?;
         let mut sealed = details::find(unit, &recordings).await?;
+        let owned = details::owned_by_one(unit, &recordings).await?;
+        let concerns = |id: &RecordingId, leg: &LegName| match owned.get(id) {
+            Some(owner) => owner.as_ref() == Some(leg),
+            None => true,
+        };
         let mut changed = Vec::new();
         for (id, key) in keys {
+            let concerned = |leg: &LegName| concerns(&id, leg);
             let before = sealed
                 .remove(&id)
                 .map(|sealed| vault.open_sealed(id, &key, &sealed))
                 .transpose()?;
             let mut after = before.clone().unwrap_or_default();
+            let told = told.iter().filter(|told| concerned(&told.leg)).cloned();
             match keeping {
-                Keeping::Corrects => after.correct(told.iter().cloned()),
-                Keeping::Waits | Keeping::Carried => after.complete(told.iter().cloned()),
+                Keeping::Corrects => after.correct(told),
+                Keeping::Waits | Keeping::Carried => after.complete(told),
             }
-            let after = after.agreeing(&parties, |address| vault.subject(address));
+            let theirs = parties.iter().filter(|party| concerned(&party.leg));
+            let theirs: Vec<Party> = theirs.cloned().collect();
+            let after = after.agreeing(&theirs, |address| vault.subject(address));
             if before.is_none() && !after.is_personal() || before.as_ref() == Some(&after) {
                 continue;
             }
@@ -110,7 +120,19 @@ impl Vault {
         if !changed.is_empty() {
             unit.to_journal(OutboxKind::Recording, &changed, now);
         }
-        Ok(!changed.is_empty())
+        let homeless: Vec<Participant> = told
+            .iter()
+            .filter(|told| recordings.iter().all(|id| !concerns(id, &told.leg)))
+            .cloned()
+            .collect();
+        let mut has_waiting = false;
+        if keeping != Keeping::Carried && !homeless.is_empty() {
+            let present = vault.lock_epoch_shared(unit).await?;
+            has_waiting = vault
+                .let_wait(unit, &present, conversation, &homeless, &parties, keeping)
+                .await?;
+        }
+        Ok(has_waiting || !changed.is_empty())
     }
 
     /// Returns the participants of a recording, in the form of [`Participants::to_json`]. When this
@@ -192,7 +214,8 @@ impl Inner {
         else {
             return Ok(());
         };
-        let parties = named.remove(&conversation).unwrap_or_default();
+        let mut parties = named.remove(&conversation).unwrap_or_default();
+        parties.retain(|party| recording.concerns(&party.leg));
         let mut known = self.known_from_waiting(unit, &conversation).await?;
         let siblings = self.known_from_siblings(unit, recording.id, &conversation);
         known.complete(siblings.await?.iter().cloned());
@@ -202,11 +225,29 @@ impl Inner {
             let sealed = self.sealed(recording.id, key, &known);
             details::put(unit, recording.id, &sealed, now).await?;
         }
-        let cleared = waiting::clear(unit, &[conversation]).await?;
+        let cleared = self.clear_waiting(unit, recording, conversation).await?;
         if !cleared.is_empty() {
             unit.to_journal(OutboxKind::Conversation, &cleared, now);
         }
         Ok(())
+    }
+
+    /// Deletes the details that the recording has now: of a recording that belongs to one party, only
+    /// that party's.
+    async fn clear_waiting(
+        &self,
+        unit: &mut Unit,
+        recording: &Recording,
+        conversation: Conversation,
+    ) -> Result<Vec<Conversation>, Error> {
+        if recording.kind() != MediaKind::VideoTrack {
+            return Ok(waiting::clear(unit, &[conversation]).await?);
+        }
+        let Some(leg) = &recording.author else {
+            return Ok(Vec::new());
+        };
+        let is_cleared = waiting::clear_leg(unit, &conversation, leg).await?;
+        Ok(is_cleared.then_some(conversation).into_iter().collect())
     }
 
     /// Returns the participants that wait in a conversation.

@@ -18,7 +18,7 @@ fn the_story_told_to_a_machine_holds_step_by_step() {
     assert_eq!(told.stderr, "", "a machine is told nothing else");
     let story = told.json();
     let steps = story["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 27, "{story:#}");
+    assert_eq!(steps.len(), 30, "{story:#}");
     for step in steps {
         assert!(
             step["name"].as_str().is_some_and(|name| !name.is_empty())
@@ -74,7 +74,7 @@ fn the_folder_of_a_story_stays_where_one_was_named() {
     let status = run_in(&temporary.path().join("kept"), &["status", "--json"], &[]).json();
     assert_eq!(
         status["recordings"],
-        serde_json::json!([["sealed", 1], ["shredded", 4]]),
+        serde_json::json!([["sealed", 2], ["shredded", 6]]),
         "{status}"
     );
     let log = run_in(&temporary.path().join("kept"), &["audit", "list"], &[]).done();
@@ -135,7 +135,8 @@ async fn the_lines_of_a_story_that_stays_up_work() {
         assert_eq!(
             states,
             [
-                "sealed", "sealed", "shredded", "shredded", "shredded", "shredded"
+                "sealed", "sealed", "shredded", "sealed", "shredded", "shredded", "shredded",
+                "shredded", "shredded"
             ],
             "{listed}"
         );
@@ -159,7 +160,7 @@ async fn the_lines_of_a_story_that_stays_up_work() {
             .find(|(line, _)| line.contains("/metrics"))
             .unwrap()
             .1;
-        assert!(metrics.contains("recvault_shreds_total 5"), "{metrics}");
+        assert!(metrics.contains("recvault_shreds_total 7"), "{metrics}");
         let (_, first_bytes) = answers
             .iter()
             .find(|(line, _)| line.contains("-r 0-99"))

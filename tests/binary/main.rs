@@ -27,6 +27,7 @@ mod crash_init;
 mod crash_messages;
 mod crash_random;
 mod crash_repeats;
+mod crash_rooms;
 mod crash_turn;
 mod database;
 mod demo;

@@ -352,6 +352,11 @@ fn configured(db: &str, api_base: &str, account: &AccountSid) -> String {
             "video_base = \"https://video.twilio.com\"",
             &format!("video_base = \"{api_base}\""),
         ),
+        // Where the stand-in stores what it redirects to.
+        (
+            "media_redirect_hosts = []",
+            "media_redirect_hosts = [\"127.0.0.1\"]",
+        ),
         // The participants of each recording are requested, and the shipped rate limit only
         // protects Twilio.
         ("requests_per_s = 100", "requests_per_s = 1000"),

@@ -29,13 +29,13 @@ use crate::{
 };
 
 /// A key pair of the customer.
-struct Pair {
+pub(crate) struct Pair {
     pem: String,
-    public: Vec<u8>,
+    pub(crate) public: Vec<u8>,
 }
 
 /// Created once, because that is slow.
-static PAIRS: LazyLock<[Pair; 2]> = LazyLock::new(|| {
+pub(crate) static PAIRS: LazyLock<[Pair; 2]> = LazyLock::new(|| {
     std::array::from_fn(|_| {
         let key = PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap();
         let private: Pkcs8V1Der<'_> = key.as_der().unwrap();
@@ -52,10 +52,10 @@ static PAIRS: LazyLock<[Pair; 2]> = LazyLock::new(|| {
 });
 
 /// The customer's folder for keys, with its configuration.
-struct Keys {
+pub(crate) struct Keys {
     folder: TempDir,
     sid: String,
-    lines: String,
+    pub(crate) lines: String,
 }
 
 impl Keys {
@@ -69,14 +69,20 @@ impl Keys {
     }
 
     /// With the private key of one of the [`PAIRS`].
-    fn with(pair: usize) -> Self {
+    pub(crate) fn with(pair: usize) -> Self {
         let mut keys = Self::none();
         keys.add(pair);
         keys
     }
 
+    /// Adds the private key of another of the [`PAIRS`], under another name.
+    pub(crate) fn add_another(&mut self, pair: usize) {
+        self.sid = format!("CR{}", digits());
+        self.add(pair);
+    }
+
     fn add(&mut self, pair: usize) {
-        let file = self.folder.path().join("key.pem");
+        let file = self.folder.path().join(format!("key-{pair}.pem"));
         fs::write(&file, &PAIRS[pair].pem).unwrap();
         writeln!(
             self.lines,

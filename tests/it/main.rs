@@ -47,6 +47,7 @@ mod publishing;
 mod reconciling;
 mod restoring;
 mod revoking;
+mod rooms;
 mod service;
 mod shredding;
 mod signing;

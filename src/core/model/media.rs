@@ -1,8 +1,7 @@
 //! The kinds of communication that a recording may contain, and their names at the sources.
 //!
-//! Owns the closed lists and the one table of SIDs. Refuses to know how each kind is stored. At
-//! present calls, messages and chat messages are collected; the other kinds are names that rows,
-//! policies and formats can contain.
+//! Owns the closed lists and the one table of SIDs. Refuses to know how each kind is stored, and
+//! which kinds are collected.
 
 use super::{
     artefact::Artefact,

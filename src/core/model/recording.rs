@@ -70,10 +70,11 @@ pub struct Recording {
     pub call: Option<CallSid>,
     /// The conference, if the source named one.
     pub conference: Option<ConferenceSid>,
-    /// The thread or chat of a message; `None` for calls and conferences.
+    /// The thread or chat of a message, or the room of a track or composition; `None` for calls and
+    /// conferences.
     pub thread: Option<Conversation>,
-    /// Who wrote a message, by their leg of its thread; `None` for what everybody in it made
-    /// together, such as a call.
+    /// Who wrote a message or published a track, by their leg of its thread or room; `None` for
+    /// what everybody in it made together, such as a call or a composition.
     pub author: Option<LegName>,
     /// How many files belong to a message, as the source reports.
     pub files: u8,
@@ -170,7 +171,8 @@ impl Recording {
     pub fn is_of(&self, party: &Party) -> bool {
         // By the source's clock, as the times of the participants.
         let at = self.started_at.unwrap_or(self.collected_at);
-        self.author.as_ref() == Some(&party.leg) || party.presence.includes(at)
+        self.author.as_ref() == Some(&party.leg)
+            || (self.concerns(&party.leg) && party.presence.includes(at))
     }
 
     /// Returns every conversation that it belongs to, as far as the source reported them: the
@@ -181,6 +183,12 @@ impl Recording {
         let call = self.call.clone().map(Conversation::Call);
         let thread = self.thread.clone();
         conference.into_iter().chain(call).chain(thread)
+    }
+
+    /// Returns whether the party at this leg of its conversation is a party of the recording, too. A
+    /// track belongs to its publisher alone.
+    pub fn concerns(&self, leg: &LegName) -> bool {
+        self.kind() != MediaKind::VideoTrack || self.author.as_ref() == Some(leg)
     }
 
     /// Returns the conversation of its parties, if the source reported it.

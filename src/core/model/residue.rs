@@ -67,6 +67,11 @@ const RECORDING_METADATA: Period = Period {
     days: Some(40),
     stated_at: "https://www.twilio.com/docs/voice/api/recording",
 };
+const VIDEO_METADATA: Period = Period {
+    what: ResidueKind::Metadata,
+    days: Some(30),
+    stated_at: "https://www.twilio.com/docs/video/api/recordings-resource",
+};
 const SENTENCES: Period = Period {
     what: ResidueKind::Sentences,
     days: Some(30),
@@ -109,7 +114,10 @@ const UNSTATED_BACKUPS: Period = Period {
 const fn periods(kind: CopyKind) -> &'static [Period] {
     match kind {
         CopyKind::Recording => &[RECORDING_METADATA, UNSTATED_BACKUPS],
-        CopyKind::Transcription | CopyKind::AddOn | CopyKind::File => &[UNSTATED_BACKUPS],
+        CopyKind::Track | CopyKind::Composition => &[VIDEO_METADATA, UNSTATED_BACKUPS],
+        CopyKind::Transcription | CopyKind::AddOn | CopyKind::File | CopyKind::Participant => {
+            &[UNSTATED_BACKUPS]
+        }
         CopyKind::Transcript => &[SENTENCES, UNSTATED_BACKUPS],
         CopyKind::Message => &[MESSAGE_LOGS, MESSAGE_BACKUPS, BULK_EXPORTS, ARCHIVE],
         CopyKind::ChatMessage | CopyKind::Chat => &[CHAT_PERSONAL_DATA, UNSTATED_BACKUPS],

@@ -53,6 +53,12 @@ pub enum CopyKind {
     ChatMessage,
     /// A chat of which nothing is left, `CH…`.
     Chat,
+    /// The recording of a track of a video room, `RT…`.
+    Track,
+    /// Tracks of a video room put together, `CJ…`.
+    Composition,
+    /// The identity of a participant of a video room, `PA…`.
+    Participant,
 }
 
 /// The state of the deletion of a copy.
@@ -199,7 +205,7 @@ mod tests {
     #[test]
     fn words_come_back_as_they_went() {
         crate::samples::words_are::<CopyKind>(
-            "recording transcription add-on transcript object message file chat-message chat",
+            "recording transcription add-on transcript object message file chat-message chat track composition participant",
         );
         crate::samples::words_are::<CopyState>("there not-deletable-yet deleted confirmed left");
         crate::samples::json_has_the_words::<CopyKind>();

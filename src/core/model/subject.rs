@@ -115,6 +115,29 @@ impl Address {
         Self::parse(text).or_else(|_| Self::parse(&format!("{CHAT}{}", text.trim())))
     }
 
+    /// Parses the identity that an application gives a person in a token of the source. The same
+    /// identity in calls, chats and rooms is one person: the address `client:`, with `%` and two hex
+    /// digits for whatever an address cannot contain. An identity that is a telephone number, or an
+    /// address with a scheme, is that address.
+    ///
+    /// # Errors
+    /// [`InvalidAddress`] for an empty identity, and for one that is too long.
+    pub fn of_identity(identity: &str) -> Result<Self, InvalidAddress> {
+        let is_address = identity.starts_with('+') || identity.contains(':');
+        if let Some(known) = is_address.then(|| Self::parse(identity).ok()).flatten() {
+            return Ok(known);
+        }
+        let mut text = String::from("client:");
+        for byte in identity.bytes() {
+            match byte {
+                b'%' | b';' | b'?' => text.push_str(&format!("%{byte:02x}")),
+                plain if plain.is_ascii_graphic() => text.push(char::from(plain)),
+                other => text.push_str(&format!("%{other:02x}")),
+            }
+        }
+        Self::parse(&text)
+    }
+
     /// Returns the address as given, in one spelling: only for a seal, or to contact the person.
     pub fn expose(&self) -> &str {
         &self.told
@@ -223,7 +246,7 @@ impl FromStr for Address {
 }
 
 /// A conversation: it groups recordings of any kind. It has no key. At present only calls,
-/// conferences, threads and chats are collected; no recording belongs to another kind.
+/// conferences, threads, chats and rooms are collected; no recording belongs to another kind.
 #[derive(
     Clone,
     Debug,
@@ -281,14 +304,28 @@ impl Conversation {
         }
     }
 
+    /// Returns the room, if it is one.
+    pub fn into_room(self) -> Option<RoomSid> {
+        match self {
+            Self::Room(sid) => Some(sid),
+            _ => None,
+        }
+    }
+
     /// Parses the id of a conversation that recordings can belong to at present: a call, a
-    /// conference, a thread or a chat.
+    /// conference, a thread, a chat or a room.
     ///
     /// # Errors
     /// [`UnknownConversation`]; also for the id of another kind.
     pub fn collected(text: &str) -> Result<Self, UnknownConversation> {
         match text.parse() {
-            Ok(known @ (Self::Call(_) | Self::Conference(_) | Self::Thread(_) | Self::Chat(_))) => {
+            Ok(
+                known @ (Self::Call(_)
+                | Self::Conference(_)
+                | Self::Thread(_)
+                | Self::Chat(_)
+                | Self::Room(_)),
+            ) => {
                 Ok(known)
             }
             _ => Err(UnknownConversation),
@@ -298,7 +335,9 @@ impl Conversation {
 
 /// The text is not a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected `CA`, `CF` or `CH` and 32 hex digits, or `thr_` and 32 lower-case hex digits")]
+#[error(
+    "expected `CA`, `CF`, `CH` or `RM` and 32 hex digits, or `thr_` and 32 lower-case hex digits"
+)]
 pub struct UnknownConversation;
 
 impl fmt::Display for Conversation {
@@ -434,6 +473,26 @@ mod tests {
     }
 
     #[test]
+    fn an_identity_is_a_client_or_the_address_that_it_spells() {
+        for (identity, address) in [
+            ("alice", "client:alice"),
+            ("Alice", "client:alice"),
+            ("Dr. Zoë; 50 %?", "client:dr.%20zo%c3%ab%3b%2050%20%25%3f"),
+            ("alice@example.com", "client:alice@example.com"),
+            ("+49 30 12345678", "+493012345678"),
+            ("client:alice", "client:alice"),
+            ("urn:uuid:1", "client:urn:uuid:1"),
+            ("493012345678", "client:493012345678"),
+        ] {
+            let parsed = Address::of_identity(identity).unwrap();
+            assert_eq!(parsed.expose(), address, "{identity}");
+        }
+        for bad in ["", &"x".repeat(300)] {
+            assert!(Address::of_identity(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn what_is_nobodys_is_refused_and_not_repeated() {
         for text in [
             "",
@@ -483,7 +542,7 @@ mod tests {
             assert_eq!(serde_json::to_value(&conversation).unwrap(), text);
             assert_eq!(
                 Conversation::collected(&text).is_ok(),
-                matches!(letters, "CA" | "CF" | "CH"),
+                matches!(letters, "CA" | "CF" | "CH" | "RM"),
                 "{letters}"
             );
         }

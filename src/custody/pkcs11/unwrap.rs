@@ -3,7 +3,8 @@
 //!
 //! Owns the requests to the token: OAEP with SHA-256 as a whole; or, if the token supports OAEP
 //! with SHA-1 only, as SoftHSM 2 does, the raw RSA operation, whose padding [`oaep::unpad`] then
-//! checks. The private key never leaves the token either way.
+//! checks. PKCS #1 v1.5, for files of Video, is the token's own (`CKM_RSA_PKCS`). The private key
+//! never leaves the token in any of them.
 //!
 //! INVARIANT: whatever is wrong with a wrapped key, the error is [`UnwrapError::Rejected`].
 
@@ -93,12 +94,32 @@ impl Unwrapper {
             Err(error) => Err(from_pkcs11(&error)),
         }
     }
+
+    /// The same for a key that was wrapped by PKCS #1 v1.5.
+    fn attempt_pkcs1(&self, session: &Session, wrapped: &[u8]) -> Result<Option<Key>, TokenError> {
+        let key = self.key(session)?;
+        match session
+            .decrypt(&Mechanism::RsaPkcs, key, wrapped)
+            .map(Zeroizing::new)
+        {
+            Ok(opened) => Ok(Key::from_slice(&opened)),
+            Err(error) if is_rejected(&error) => Ok(None),
+            Err(error) => Err(from_pkcs11(&error)),
+        }
+    }
 }
 
 impl UnwrapKey for Unwrapper {
     fn unwrap(&self, wrapped: &[u8]) -> Result<Key, UnwrapError> {
         self.place
             .with_session(|session| self.attempt(session, wrapped))
+            .map_err(|error| unavailable(&error))?
+            .ok_or(UnwrapError::Rejected)
+    }
+
+    fn unwrap_pkcs1(&self, wrapped: &[u8]) -> Result<Key, UnwrapError> {
+        self.place
+            .with_session(|session| self.attempt_pkcs1(session, wrapped))
             .map_err(|error| unavailable(&error))?
             .ok_or(UnwrapError::Rejected)
     }

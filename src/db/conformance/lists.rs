@@ -21,7 +21,7 @@ use crate::{
         media::MediaKind,
         name::Label,
         recording::{Recording, RecordingState},
-        sid::{AccountSid, CallSid, ConferenceSid},
+        sid::{AccountSid, CallSid, ConferenceSid, RoomSid},
         subject::{Conversation, ThreadId},
         text::LabelValue,
         time::Timestamp,
@@ -62,6 +62,10 @@ fn conference(number: u32) -> ConferenceSid {
     parsed(&format!("CF{:032x}", number % 5))
 }
 
+fn room(number: u32) -> RoomSid {
+    parsed(&format!("RM{number:032x}"))
+}
+
 fn thread(number: u32) -> ThreadId {
     parsed(&format!("thr_{:032x}", number % 5))
 }
@@ -84,9 +88,11 @@ fn told(number: u32) -> Announcement {
         labels,
         call: (!number.is_multiple_of(6)).then(|| call(number)),
         conference: number.is_multiple_of(4).then(|| conference(number)),
-        thread: number
-            .is_multiple_of(7)
-            .then(|| Conversation::Thread(thread(number))),
+        thread: match number % 7 {
+            0 => Some(Conversation::Thread(thread(number))),
+            1 => Some(Conversation::Room(room(number % 3))),
+            _ => None,
+        },
         // Many at the same moment, and some without one.
         started_at: (!number.is_multiple_of(3))
             .then(|| at(-i64::from(number % 8) * 1000).as_millis()),
@@ -162,6 +168,7 @@ fn any_filter(rng: &mut StdRng) -> RecordingFilter {
         call: may_be(rng, |rng| call(rng.random_range(0..7))),
         conference: may_be(rng, |rng| conference(rng.random_range(0..5))),
         thread: may_be(rng, |rng| thread(rng.random_range(0..5))),
+        room: may_be(rng, |rng| room(rng.random_range(0..3))),
         kind: may_be(rng, |rng| {
             let kinds = [
                 MediaKind::CallAudio,
@@ -225,6 +232,10 @@ fn fits(filter: &RecordingFilter, recording: &Recording) -> bool {
         && none_or(&filter.kind, Some(&recording.kind()))
         && none_or(
             &filter.thread.clone().map(Conversation::Thread),
+            recording.thread.as_ref(),
+        )
+        && none_or(
+            &filter.room.clone().map(Conversation::Room),
             recording.thread.as_ref(),
         )
         && filter

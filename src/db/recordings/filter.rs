@@ -21,7 +21,7 @@ use crate::{
         media::MediaKind,
         name::{Label, Tier},
         recording::{Recording, RecordingState},
-        sid::{AccountSid, CallSid, ConferenceSid, SourceSid},
+        sid::{AccountSid, CallSid, ConferenceSid, RoomSid, SourceSid},
         subject::ThreadId,
         text::LabelValue,
         time::Timestamp,
@@ -149,6 +149,8 @@ pub struct RecordingFilter {
     pub conference: Option<ConferenceSid>,
     /// Only of this thread.
     pub thread: Option<ThreadId>,
+    /// Only of this video room.
+    pub room: Option<RoomSid>,
     /// Only of this kind.
     pub kind: Option<MediaKind>,
     /// Only what the source calls so.
@@ -208,6 +210,7 @@ impl RecordingFilter {
         query.when("call_sid = ?", self.call.as_ref().map(text));
         query.when("conference_sid = ?", self.conference.as_ref().map(text));
         query.when("thread = ?", self.thread.as_ref().map(text));
+        query.when("thread = ?", self.room.as_ref().map(text));
         query.when("kind = ?", self.kind.map(text));
         query.when("source_sid = ?", self.recording_sid.as_ref().map(text));
         if let Some(SubjectFilter(subject)) = self.subject {

@@ -38,16 +38,20 @@ CREATE TABLE recordings (
   kind TEXT NOT NULL,
   state TEXT NOT NULL,           -- announced | absent | failed | sealed | shredded
   account TEXT NOT NULL,         -- AC…; immutable
-  source_sid TEXT NOT NULL,      -- RE…; SM… or MM… of a message, IM… of one in a chat; immutable
+  -- RE…; SM… or MM… of a message, IM… of one in a chat; RT… of a track, CJ… of a composition; immutable
+  source_sid TEXT NOT NULL,
   call_sid TEXT,                 -- CA…, where told
   conference_sid TEXT,           -- CF…, where told
-  -- thr_…: the thread of a message; CH…: its chat; null for calls, which have the two columns above
+  -- thr_…: the thread of a message; CH…: its chat; RM…: the room of a track or composition; null for
+  -- calls, which have the two columns above
   thread TEXT,
-  -- who wrote it, by their leg of the thread; null: everybody in it made it together
+  -- who wrote or published it, by their leg of the thread or room; null: everybody in it made it
+  -- together
   author TEXT,
   -- how many files belong to it, as told; each is an artefact media/0, media/1 …
   files BIGINT NOT NULL,
-  source TEXT,                   -- recordingSource as told, an open set
+  -- recordingSource as told, the channel of a message, audio or video of a track; an open set
+  source TEXT,
   source_status TEXT NOT NULL,   -- recordingStatus as last told, by rank
   -- 0 in-progress or unknown, 1 absent or failed, 2 completed; of a message 2 sent or received, 3
   -- delivered or not, 4 read; never falls

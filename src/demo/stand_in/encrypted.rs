@@ -2,12 +2,17 @@
 //!
 //! A random content key (CEK) per recording seals the file by AES-256-GCM without associated data;
 //! the tag is the file's last 16 bytes. The CEK is wrapped by RSAES-OAEP with SHA-256 and
-//! MGF1-SHA-256, without a label.
+//! MGF1-SHA-256, without a label. Files of Video: AES-256-CBC and RSAES-PKCS1-v1_5.
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    cipher::{AES_256, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey},
     error::Unspecified,
-    rsa::{OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PublicEncryptingKey},
+    iv::FixedLength,
+    rsa::{
+        OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey,
+        PublicEncryptingKey,
+    },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -72,6 +77,42 @@ impl StandIn {
             change(encryption);
         }
     }
+}
+
+/// Encrypts a file of Video with a public key (X.509 `SubjectPublicKeyInfo`). Returns it with the
+/// headers of its object, as Twilio stores them.
+///
+/// # Panics
+/// If the key is no RSA public key of 2048 bits or more.
+pub fn encrypted_film(plain: &[u8], public_key: &[u8]) -> (Bytes, Vec<(String, String)>) {
+    seal_film(plain, public_key).expect("the key is an RSA public key")
+}
+
+fn seal_film(
+    plain: &[u8],
+    public_key: &[u8],
+) -> Result<(Bytes, Vec<(String, String)>), Unspecified> {
+    let mut content_key = [0; 32];
+    let mut start = [0; 16];
+    rand::fill(&mut content_key);
+    rand::fill(&mut start);
+    let mut file = plain.to_vec();
+    let key = UnboundCipherKey::new(&AES_256, &content_key)?;
+    let key = PaddedBlockEncryptingKey::cbc_pkcs7(key)?;
+    let context = EncryptionContext::Iv128(FixedLength::from(start));
+    key.less_safe_encrypt(&mut file, context)?;
+    let public = PublicEncryptingKey::from_der(public_key).map_err(|_| Unspecified)?;
+    let public = Pkcs1PublicEncryptingKey::new(public)?;
+    let mut wrapped = vec![0; public.ciphertext_size()];
+    let wrapped = public.encrypt(&content_key, &mut wrapped)?;
+    let headers = [
+        ("key", STANDARD.encode(wrapped)),
+        ("iv", STANDARD.encode(start)),
+        ("unencrypted-content-length", plain.len().to_string()),
+        ("matdesc", "{}".to_owned()),
+    ];
+    let headers = headers.map(|(name, value)| (format!("x-amz-meta-x-amz-{name}"), value));
+    Ok((file.into(), headers.to_vec()))
 }
 
 /// Returns the file, the wrapped content key and the IV.

@@ -8,8 +8,27 @@ use crate::model::{
     time::Timestamp,
 };
 
-/// The beginning of a Matroska file.
-const MATROSKA: &[u8] = b"\x1a\x45\xdf\xa3 the rest of a track";
+/// The header of a Matroska file with one segment of no stated length.
+const MATROSKA: &[u8] = b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\xff";
+/// The header of an MPEG-4 file, and its index.
+const MPEG_4: &[u8] = b"\0\0\0\x0cftypisom\0\0\0\x08moov\0\0\0\0mdat";
+
+/// Returns a Matroska file with this content, in parts of at most 1 MiB.
+pub fn matroska(content: &[u8]) -> Bytes {
+    let mut file = MATROSKA.to_vec();
+    for part in content.chunks(1 << 20) {
+        // A void element with a length of 8 bytes.
+        file.extend([0xec, 0x01]);
+        file.extend((part.len() as u64).to_be_bytes().iter().skip(1));
+        file.extend(part);
+    }
+    file.into()
+}
+
+/// Returns an MPEG-4 file with this content.
+pub fn mpeg_4(content: &[u8]) -> Bytes {
+    [MPEG_4, content].concat().into()
+}
 
 /// The recording of a track.
 #[derive(Clone, Debug)]
@@ -28,7 +47,8 @@ pub struct TrackFacts {
     pub headers: Vec<(String, String)>,
     /// The location of its file, if Twilio stored it elsewhere.
     pub media_external_location: Option<String>,
-    pub(super) deleted: Option<Timestamp>,
+    /// When it was deleted.
+    pub deleted: Option<Timestamp>,
 }
 
 impl TrackFacts {
@@ -39,7 +59,7 @@ impl TrackFacts {
             participant: participant.clone(),
             kind: "video".to_owned(),
             status: "completed".to_owned(),
-            media: Some(Bytes::from_static(MATROSKA)),
+            media: Some(matroska(b"a track")),
             headers: Vec::new(),
             media_external_location: None,
             deleted: None,
@@ -58,7 +78,8 @@ pub struct CompositionFacts {
     pub format: String,
     /// The file.
     pub media: Option<Bytes>,
-    pub(super) deleted: Option<Timestamp>,
+    /// When it was deleted.
+    pub deleted: Option<Timestamp>,
 }
 
 impl CompositionFacts {
@@ -68,7 +89,7 @@ impl CompositionFacts {
             room: room.clone(),
             status: "completed".to_owned(),
             format: "webm".to_owned(),
-            media: Some(Bytes::from_static(MATROSKA)),
+            media: Some(matroska(b"a composition")),
             deleted: None,
         }
     }
@@ -113,6 +134,41 @@ impl StandIn {
         let owned = self.world.own(account, facts);
         self.world.state().tracks.insert(sid.clone(), owned);
         sid
+    }
+
+    /// Changes the recording of a track.
+    pub fn change_track(&self, sid: &TrackRecordingSid, change: impl FnOnce(&mut TrackFacts)) {
+        if let Some(owned) = self.world.state().tracks.get_mut(sid) {
+            change(&mut owned.facts);
+        }
+    }
+
+    /// Changes a composition.
+    pub fn change_composition(
+        &self,
+        sid: &CompositionSid,
+        change: impl FnOnce(&mut CompositionFacts),
+    ) {
+        if let Some(owned) = self.world.state().compositions.get_mut(sid) {
+            change(&mut owned.facts);
+        }
+    }
+
+    /// Lets a deleted recording be there again.
+    pub fn restore_track(&self, sid: &TrackRecordingSid, media: Bytes) {
+        self.change_track(sid, |facts| {
+            facts.media = Some(media);
+            "completed".clone_into(&mut facts.status);
+            facts.deleted = None;
+        });
+    }
+
+    /// Forgets who was in a room.
+    pub fn forget_room_participants(&self, room: &RoomSid) {
+        let mut state = self.world.state();
+        state
+            .room_participants
+            .retain(|_, owned| owned.facts.room != *room);
     }
 
     /// Adds a composition.
@@ -190,6 +246,34 @@ impl StandIn {
             ("CompositionSid", sid.to_string()),
             ("Timestamp", iso8601(self.world.hours.now())),
             ("MediaUri", format!("/v1/Compositions/{sid}/Media")),
+        ];
+        drop(state);
+        self.callback(&account, url, &owned(params))
+    }
+
+    /// Signs a callback about a participant: `participant-connected`…
+    ///
+    /// # Panics
+    /// If the participant was not added, or as [`Self::callback`].
+    pub fn participant_callback(
+        &self,
+        sid: &RoomParticipantSid,
+        event: &str,
+        url: &str,
+    ) -> SignedCallback {
+        let state = self.world.state();
+        let held = state
+            .room_participants
+            .get(sid)
+            .expect("the participant was added");
+        let account = held.account.clone();
+        let params = vec![
+            ("AccountSid", account.to_string()),
+            ("StatusCallbackEvent", event.to_owned()),
+            ("RoomSid", held.facts.room.to_string()),
+            ("Timestamp", iso8601(self.world.hours.now())),
+            ("ParticipantSid", sid.to_string()),
+            ("ParticipantIdentity", held.facts.identity.clone()),
         ];
         drop(state);
         self.callback(&account, url, &owned(params))

@@ -89,6 +89,25 @@ pub(super) fn match_participants(
     (matched, taken)
 }
 
+/// Assigns participants to the legs that the source's own ids of them name: each id is one leg, and
+/// others may follow. A known party keeps its leg, and whoever was named on it stays. Also returns
+/// the number of participants whose leg has another person.
+pub(super) fn match_by_leg(
+    known: &[Party],
+    found: &[Participant],
+    subject: impl Fn(&Address) -> SubjectId,
+) -> (Vec<Participant>, usize) {
+    let is_free = |found: &&Participant| {
+        let theirs = found.address.as_ref().map(&subject);
+        let there = known.iter().find(|party| party.leg == found.leg);
+        let there = there.and_then(|party| party.subject);
+        there.is_none() || theirs.is_none() || there == theirs
+    };
+    let matched: Vec<Participant> = found.iter().filter(is_free).cloned().collect();
+    let taken = found.len() - matched.len();
+    (matched, taken)
+}
+
 fn pending_unknown(
     found: &Participant,
     places: &mut BTreeMap<LegName, Option<SubjectId>>,

@@ -7,7 +7,11 @@ pub(in crate::flow) mod members;
 
 use std::collections::BTreeSet;
 
-use super::{covers, effects::Effects, participants::match_participants};
+use super::{
+    covers,
+    effects::Effects,
+    participants::{match_by_leg, match_participants},
+};
 use crate::{
     db::{
         Db, Unit, details,
@@ -240,7 +244,11 @@ impl PartyRegister {
                     .await?
                     .remove(conversation)
                     .unwrap_or_default();
-                match_participants(&known, told, |address| self.vault.subject(address))
+                let subject = |address: &Address| self.vault.subject(address);
+                match conversation {
+                    Conversation::Room(_) => match_by_leg(&known, told, subject),
+                    _ => match_participants(&known, told, subject),
+                }
             }
         };
         let party = |found: &Participant| Party {

@@ -23,8 +23,8 @@ pub(super) type CopyName = (CopyKind, String);
 
 /// The known copies of a recording.
 pub(super) struct CopyBook<'a> {
-    deletion: &'a SourceDeletion,
-    recording: RecordingId,
+    pub(super) deletion: &'a SourceDeletion,
+    pub(super) recording: RecordingId,
     pub(super) known: BTreeMap<CopyName, SourceCopy>,
     changed: BTreeSet<CopyName>,
 }

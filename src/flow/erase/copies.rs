@@ -15,10 +15,10 @@ mod list;
 
 use std::collections::BTreeSet;
 
-use self::delete::object_name;
 use super::{
     SourceDeletion,
     book::{CopyBook, CopyName},
+    object::object_name,
     trouble::Trouble,
 };
 use crate::{
@@ -144,7 +144,7 @@ impl<'a> Copies<'a> {
         if let Found::Complete(resource) = &found
             && let Some(address) = resource.elsewhere(self.account)
         {
-            self.delete_object(address).await?;
+            self.book.delete_object(self.account, address).await?;
         }
         self.delete_recording(&found).await?;
         if !matches!(found, Found::Settled) {

@@ -1,18 +1,23 @@
 //! Fetching, sealing and storing of a recording.
 //!
-//! Owns the order: whether it is kept at all, its parties, its audio, its entry in the vault.
-//! Refuses to know how audio is downloaded (`source`) and sealed; the vault does.
+//! Owns the order: whether it is kept at all, its parties, its media, its entry in the vault.
+//! Refuses to know how media are downloaded (`source`, `film`) and sealed; the vault does.
 
 mod deposit;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use futures_util::StreamExt as _;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream::BoxStream};
 
 use self::deposit::Afterwards;
 use super::{
     failure::FetchFailure,
     fetched::Fetched,
+    film::{Film, film},
     keep::{Admission, AudioFailure, lets_go_unheard},
     messages::fetch::MessageFetching,
     parties::{FetchTarget, PartyLookup},
@@ -29,7 +34,7 @@ use crate::{
         time::{Clock, Timestamp},
     },
     policy::{self, Rulebook},
-    twilio::{Account, DeleteSource},
+    twilio::{Account, Accounts, DeleteSource, FetchError},
     vault::{self, DepositError, DepositOptions, Vault},
 };
 
@@ -109,28 +114,27 @@ impl Fetching {
         let account = accounts
             .get(recording.account())
             .ok_or(FetchFailure::UnknownAccount)?;
-        let sound = sound(&self.twilio.client, &accounts, account, &recording)
+        let SourceMedia {
+            body,
+            content_type,
+            promised,
+        } = self
+            .media(&accounts, account, &recording)
             .await
             .map_err(FetchFailure::Source)?;
-        let promised = sound.riff_len_excess();
-        let body = sound.inspect(|chunk| {
+        let body = body.inspect(|chunk| {
             if let Ok(chunk) = chunk {
                 metrics::counter!("recvault_fetched_bytes_total").increment(chunk.len() as u64);
             }
         });
         let body = self.admission.measured(&recording, body);
-        let erase_at = (account.delete_source() == DeleteSource::AfterSealing)
-            .then(|| self.clock.now().after(account.await_transcript()));
         let options = DepositOptions {
             parties: &parties,
-            promised: Some(&promised),
+            promised: promised.as_deref(),
         };
-        let afterwards = Afterwards {
-            erase_at,
-            look_at: look_at(account, self.clock.now()),
-        };
+        let afterwards = afterwards(account, &recording, self.clock.now());
         let deposited = self
-            .deposit(lease, &recording, CONTENT_TYPE, options, afterwards, body)
+            .deposit(lease, &recording, content_type, options, afterwards, body)
             .await;
         match deposited {
             Ok(_) => {}
@@ -187,14 +191,57 @@ impl Fetching {
     }
 }
 
-/// Returns when to poll for transcripts of a recording that is sealed now; `None` if the account
-/// does not fetch them.
-fn look_at(account: &Account, now: Timestamp) -> Option<Timestamp> {
-    account.fetches_transcripts().then(|| now.after(SOON))
+/// The media of a recording at the source.
+struct SourceMedia {
+    body: BoxStream<'static, Result<Bytes, FetchError>>,
+    /// The type under which it is sealed.
+    content_type: &'static str,
+    /// The length that a header claims, if it exceeds that of the file; known at its end.
+    promised: Option<Arc<OnceLock<u64>>>,
+}
+
+impl Fetching {
+    async fn media(
+        &self,
+        accounts: &Arc<Accounts>,
+        account: &Account,
+        recording: &Recording,
+    ) -> Result<SourceMedia, FetchError> {
+        let client = &self.twilio.client;
+        if recording.kind() == MediaKind::CallAudio {
+            let sound = sound(client, accounts, account, recording).await?;
+            return Ok(SourceMedia {
+                promised: Some(sound.riff_len_excess()),
+                body: sound.boxed(),
+                content_type: WAV,
+            });
+        }
+        let Film { file, content_type } = film(client, accounts, account, recording).await?;
+        Ok(SourceMedia {
+            body: file.body.boxed(),
+            content_type,
+            promised: None,
+        })
+    }
+}
+
+/// Returns the work at the source after a recording is sealed now. Only calls have transcripts
+/// there, which their deletion waits for.
+fn afterwards(account: &Account, recording: &Recording, now: Timestamp) -> Afterwards {
+    let is_call = recording.kind() == MediaKind::CallAudio;
+    let erased_by = if is_call {
+        now.after(account.await_transcript())
+    } else {
+        now
+    };
+    Afterwards {
+        erase_at: (account.delete_source() == DeleteSource::AfterSealing).then_some(erased_by),
+        look_at: (is_call && account.fetches_transcripts()).then(|| now.after(SOON)),
+    }
 }
 
 /// The delay before the first poll: a short recording is transcribed by then.
 const SOON: Duration = Duration::from_secs(600);
 
 /// RIFF WAVE (RFC 2361); the fetch checked the header.
-const CONTENT_TYPE: &str = "audio/wav";
+const WAV: &str = "audio/wav";

@@ -19,7 +19,7 @@ use crate::{
         erasure::{revocation::Revocations, shredding::Shredding},
         error::Error,
     },
-    model::{id::RecordingId, recording::Recording, wave::Meter},
+    model::{id::RecordingId, media::MediaKind, recording::Recording, wave::Meter},
     policy::{NotKept, Permit, Rulebook, action},
     twilio::FetchError,
 };
@@ -82,7 +82,8 @@ impl Admission {
     where
         S: Stream<Item = Result<Bytes, FetchError>> + Unpin,
     {
-        let meter = (recording.holds == 0)
+        let is_sound = recording.kind() == MediaKind::CallAudio;
+        let meter = (is_sound && recording.holds == 0)
             .then(|| Meter::new(self.rulebook.quiet(recording).unwrap_or_default()));
         MeasuredAudio {
             rulebook: Arc::clone(&self.rulebook),

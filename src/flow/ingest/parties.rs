@@ -5,6 +5,8 @@
 //! answers: `twilio` does. INVARIANT: missing parties are never a reason to lose a recording. If
 //! they cannot be found in time, it is sealed without them.
 
+mod room;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{failure::FetchFailure, keep::lets_go_unheard};
@@ -167,6 +169,9 @@ impl PartyLookup {
         let account = accounts
             .get(recording.account())
             .filter(|account| account.looks_up_parties());
+        if let Conversation::Room(room) = &conversation {
+            return self.look_up_room(account, recording, room).await;
+        }
         let Some(account) = account else {
             return Ok(LookedUp::NotAsked);
         };

@@ -284,13 +284,8 @@ impl ReconcileFindings {
         }
     }
 
-    /// Counts a listed message.
-    pub(super) fn note_message(
-        &mut self,
-        id: RecordingId,
-        step: ReconcileAction,
-        is_inbound: bool,
-    ) {
+    /// Counts a listed message, track or composition. `is_told` says whether a callback tells of each.
+    pub(super) fn note_told_once(&mut self, id: RecordingId, step: ReconcileAction, is_told: bool) {
         let counts = &mut self.counts;
         counts.listed += 1;
         match step {
@@ -298,7 +293,7 @@ impl ReconcileFindings {
             ReconcileAction::Announce => {
                 counts.announced += 1;
                 // Outgoing messages have a callback only where somebody asked for one.
-                counts.completed_not_told += u64::from(is_inbound);
+                counts.completed_not_told += u64::from(is_told);
             }
             ReconcileAction::Advance | ReconcileAction::Fetch => counts.advanced += 1,
             ReconcileAction::Erase => counts.erased += 1,

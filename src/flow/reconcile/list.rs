@@ -1,4 +1,4 @@
-//! Twilio's lists of recordings and of messages, page by page, with retries.
+//! Twilio's lists of recordings, messages, tracks and compositions, page by page, with retries.
 //!
 //! Owns the reaction to a failed page: wait as long as Twilio asks for, retry, or begin the list
 //! again if its page token has expired. INVARIANT: each item is returned once, and only if it
@@ -15,6 +15,7 @@ use crate::{
     twilio::{
         Account, RestError, TwilioClient,
         rest::{Listing, MessageListing, MessageResource, Pages, RecordingResource},
+        video::{Composition, TrackRecording},
     },
 };
 
@@ -111,6 +112,42 @@ impl ListedResource for MessageResource {
 
     fn is_of(&self, account: &AccountSid) -> bool {
         self.is_of(account)
+    }
+}
+
+impl ListedResource for TrackRecording {
+    fn pages(window: ListWindow, client: &TwilioClient, account: &Account) -> Pages<Self> {
+        client.track_recordings(account, window.since, window.until)
+    }
+
+    fn sid(&self) -> &str {
+        self.sid.as_str()
+    }
+
+    fn listed_at(&self) -> Option<Timestamp> {
+        self.created_at
+    }
+
+    fn is_of(&self, account: &AccountSid) -> bool {
+        self.account.as_ref().is_none_or(|own| own == account)
+    }
+}
+
+impl ListedResource for Composition {
+    fn pages(window: ListWindow, client: &TwilioClient, account: &Account) -> Pages<Self> {
+        client.compositions(account, window.since, window.until)
+    }
+
+    fn sid(&self) -> &str {
+        self.sid.as_str()
+    }
+
+    fn listed_at(&self) -> Option<Timestamp> {
+        self.created_at
+    }
+
+    fn is_of(&self, account: &AccountSid) -> bool {
+        self.account.as_ref().is_none_or(|own| own == account)
     }
 }
 

@@ -75,7 +75,9 @@ impl Reconciliation {
                 ReconcileAction::Announce if is_expected => ReconcileAction::Nothing,
                 step => step,
             };
-            comparison.found.note_message(id, step, listed.is_inbound());
+            comparison
+                .found
+                .note_told_once(id, step, listed.is_inbound());
             if known.lacks_files(id, terms) {
                 files.push(id);
             }

@@ -16,16 +16,12 @@ pub trait UnwrapKey: Send + Sync + fmt::Debug {
     /// [`UnwrapError`].
     fn unwrap(&self, wrapped: &[u8]) -> Result<Key, UnwrapError>;
 
-    /// Opens a content key that was wrapped by RSAES-PKCS1-v1_5, as those of Video are. A key that
-    /// cannot do that says so.
+    /// Opens a content key that was wrapped by RSAES-PKCS1-v1_5, as those of Video are. A wrapped key
+    /// that was altered may open as another key, as with any such padding: what it decrypts shows.
     ///
     /// # Errors
     /// [`UnwrapError`].
-    fn unwrap_pkcs1(&self, _wrapped: &[u8]) -> Result<Key, UnwrapError> {
-        Err(UnwrapError::Place(
-            "it opens keys by OAEP only; files of Video need a private key in a file".into(),
-        ))
-    }
+    fn unwrap_pkcs1(&self, wrapped: &[u8]) -> Result<Key, UnwrapError>;
 }
 
 /// The reason why a content key cannot be opened.
@@ -109,5 +105,9 @@ pub(in crate::twilio) struct Unopened;
 impl UnwrapKey for Unopened {
     fn unwrap(&self, _wrapped: &[u8]) -> Result<Key, UnwrapError> {
         Err(UnwrapError::Place("the token was not opened".into()))
+    }
+
+    fn unwrap_pkcs1(&self, wrapped: &[u8]) -> Result<Key, UnwrapError> {
+        self.unwrap(wrapped)
     }
 }

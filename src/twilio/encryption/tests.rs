@@ -5,8 +5,8 @@ use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
     encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der},
     rsa::{
-        KeySize, OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, PrivateDecryptingKey,
-        PublicEncryptingKey,
+        KeySize, OAEP_SHA256_MGF1SHA256, OaepPublicEncryptingKey, Pkcs1PublicEncryptingKey,
+        PrivateDecryptingKey, PublicEncryptingKey,
     },
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -48,6 +48,14 @@ pub(crate) fn wrap(public: &[u8], key: &[u8]) -> Vec<u8> {
         .encrypt(&OAEP_SHA256_MGF1SHA256, key, &mut out, None)
         .unwrap()
         .to_vec()
+}
+
+/// Wraps a content key with a public key, as Twilio does for files of Video.
+pub(crate) fn wrap_pkcs1(public: &[u8], key: &[u8]) -> Vec<u8> {
+    let public =
+        Pkcs1PublicEncryptingKey::new(PublicEncryptingKey::from_der(public).unwrap()).unwrap();
+    let mut out = vec![0; public.ciphertext_size()];
+    public.encrypt(key, &mut out).unwrap().to_vec()
 }
 
 pub(crate) fn pem(label: &str, der: &[u8]) -> String {

@@ -1,11 +1,12 @@
 //! The bytes of a file: a stream that yields only what was checked.
 //!
-//! Owns the length, the decryption and the beginning of a file. The file of a message may hold
+//! Owns the length, the decryption and the structure of a file. The file of a message may hold
 //! anything; that of Video has a container.
 //!
-//! INVARIANT: a body that ends without an error has as many bytes as the server stated. Nothing is
-//! yielded before the beginning of the plaintext is that of the expected container. After an error
-//! nothing more is yielded. What was decrypted is not authentic (`encryption`).
+//! INVARIANT: a body that ends without an error has as many bytes as the server stated, and the
+//! structure of the expected container. Nothing is yielded before the beginning of the plaintext is
+//! that of the container. After an error nothing more is yielded. What was decrypted is not
+//! authentic (`encryption`).
 
 use std::{
     fmt,
@@ -17,7 +18,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 
 use crate::twilio::{
-    container::FileContainer,
+    container::{ContainerCheck, ContainerFault, FileContainer},
     encryption::FileDecryptor,
     fetch_error::{FetchError, FetchRefusal, TransientFailure},
 };
@@ -30,6 +31,7 @@ pub struct FileBody {
     received: u64,
     decryptor: Option<FileDecryptor>,
     container: FileContainer,
+    check: ContainerCheck,
     /// The first bytes of the plaintext; `None` once the container is certain.
     head: Option<BytesMut>,
 }
@@ -50,14 +52,16 @@ impl FileBody {
             received: 0,
             decryptor: None,
             container: FileContainer::Any,
+            check: ContainerCheck::of(FileContainer::Any),
             head: None,
         }
     }
 
-    /// Requires the beginning of a container. Call before the first read.
+    /// Requires the structure of a container. Call before the first read.
     #[must_use]
     pub(super) fn within(mut self, container: FileContainer) -> Self {
         self.container = container;
+        self.check = ContainerCheck::of(container);
         self.head = (container != FileContainer::Any).then(BytesMut::new);
         self
     }
@@ -92,28 +96,35 @@ impl FileBody {
             None => Bytes::new(),
         };
         let last = self.inspect(last)?;
-        if self.head.is_some() {
-            return Err(self.other_container());
-        }
+        self.check.finish().map_err(|fault| self.broken(fault))?;
         Ok(last)
     }
 
     /// Holds the first bytes back until the container is certain.
     fn inspect(&mut self, plain: Bytes) -> Result<Bytes, FetchError> {
+        let checked = self.check.push(&plain);
+        checked.map_err(|fault| self.broken(fault))?;
         let Some(head) = &mut self.head else {
             return Ok(plain);
         };
         head.extend_from_slice(&plain);
-        match self.container.begins(head) {
-            None => Ok(Bytes::new()),
-            Some(true) => Ok(self.head.take().unwrap_or_default().freeze()),
-            Some(false) => Err(self.other_container()),
+        if self.check.has_begun() {
+            Ok(self.head.take().unwrap_or_default().freeze())
+        } else {
+            Ok(Bytes::new())
         }
     }
 
-    fn other_container(&self) -> FetchError {
-        let expected = self.container.name();
-        FetchRefusal::Container { expected }.into()
+    fn broken(&self, fault: ContainerFault) -> FetchError {
+        let container = self.container.name();
+        match fault {
+            ContainerFault::Other => FetchRefusal::Container {
+                expected: container,
+            }
+            .into(),
+            ContainerFault::Malformed => FetchRefusal::Damaged { container }.into(),
+            ContainerFault::Cut => TransientFailure::Cut { container }.into(),
+        }
     }
 
     fn wrong_length(&self, expected: u64) -> FetchError {
@@ -197,14 +208,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_of_video_begins_as_its_container() {
-        let matroska: &[u8] = b"\x1a\x45\xdf\xa3rest";
-        let mp4: &[u8] = b"\0\0\0\x20ftypisomrest";
+    async fn a_file_of_video_is_what_its_container_says() {
+        let matroska: &[u8] = b"\x1a\x45\xdf\xa3\x80\x18\x53\x80\x67\x84\xec\x82ab";
+        let mp4: &[u8] = b"\0\0\0\x0cftypisom\0\0\0\x08moov";
         for (file, container, fits) in [
             (matroska, FileContainer::Matroska, true),
             (mp4, FileContainer::Mp4, true),
             (mp4, FileContainer::Matroska, false),
             (matroska, FileContainer::Mp4, false),
+            (&matroska[..12], FileContainer::Matroska, false),
+            (&mp4[..12], FileContainer::Mp4, false),
             (b"{\"error\":1}", FileContainer::Matroska, false),
             (b"\x1a\x45", FileContainer::Matroska, false),
             (b"", FileContainer::Mp4, false),

@@ -1,7 +1,6 @@
 //! Recordings: metadata, lists, stopping, deleting
 //! (<https://www.twilio.com/docs/voice/api/recording>).
 
-use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -82,13 +81,11 @@ impl RecordingResource {
         self.account_sid.as_ref().is_none_or(|of| of == account)
     }
 
-    /// Returns the address of its audio, if that is a customer's bucket and not Twilio. Twilio's
-    /// own addresses may have another scheme or region.
+    /// Returns the address of its audio, if that is a customer's bucket and not Twilio.
     pub fn elsewhere(&self, account: &Account) -> Option<&str> {
-        let address = Url::parse(self.media_url.as_deref()?).ok()?;
         self.media_url
             .as_deref()
-            .filter(|_| !account.is_twilio_host(&address))
+            .filter(|address| account.is_elsewhere(address))
     }
 }
 

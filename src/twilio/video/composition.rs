@@ -53,6 +53,8 @@ impl CompositionEvent {
 pub struct Composition {
     /// The composition.
     pub sid: CompositionSid,
+    /// The account, where the source names it.
+    pub account: Option<AccountSid>,
     /// The room.
     pub room: RoomSid,
     /// `enqueued`, `processing`, `completed`, `deleted`, `failed`; in a callback, its event.
@@ -78,6 +80,7 @@ impl Composition {
         let duration_s: Option<i64> = fields.parsed("Duration");
         Ok(Self {
             sid: fields.required(&["CompositionSid", "Sid"], "`CJ` and 32 hex digits")?,
+            account: fields.parsed("AccountSid"),
             room: fields.required(&["RoomSid"], "`RM` and 32 hex digits")?,
             status: fields.word("Status").unwrap_or_default(),
             format: fields.word("Format"),

@@ -4,7 +4,10 @@ use serde_json::Value;
 
 use crate::{
     model::{
+        details::Participant,
+        name::LegName,
         sid::{RoomParticipantSid, RoomSid},
+        subject::Address,
         time::Timestamp,
     },
     twilio::{
@@ -66,6 +69,33 @@ impl RoomEvent {
             participant: fields.parsed("ParticipantSid"),
             identity: fields.personal("ParticipantIdentity"),
         })
+    }
+}
+
+/// Returns the place of a participant in their room: their id, in lower case.
+///
+/// # Panics
+/// Never: such an id is a name.
+pub fn place(participant: &RoomParticipantSid) -> LegName {
+    participant
+        .as_str()
+        .to_ascii_lowercase()
+        .parse()
+        .expect("an id of letters and digits is a name")
+}
+
+/// Returns the participant at a place; `None` for the place of somebody else.
+pub fn participant_at(place: &LegName) -> Option<RoomParticipantSid> {
+    let digits = place.as_str().strip_prefix("pa")?;
+    format!("PA{digits}").parse().ok()
+}
+
+/// Returns a participant as a party of their room. An identity that was anonymised is the id.
+pub fn person(participant: &RoomParticipantSid, identity: Option<&PersonalText>) -> Participant {
+    let known = identity.filter(|identity| identity.expose() != participant.as_str());
+    Participant {
+        address: known.and_then(|identity| Address::of_identity(identity.expose()).ok()),
+        ..Participant::at(place(participant))
     }
 }
 

@@ -30,6 +30,8 @@ pub enum TrackKind {
 pub struct TrackRecording {
     /// The recording.
     pub sid: TrackRecordingSid,
+    /// The account, where the source names it.
+    pub account: Option<AccountSid>,
     /// The room.
     pub room: RoomSid,
     /// The room's name.
@@ -82,6 +84,7 @@ impl TrackRecording {
         let duration_s: Option<i64> = fields.parsed("Duration");
         Ok(Self {
             sid: fields.required(&["RecordingSid", "Sid"], "`RT` and 32 hex digits")?,
+            account: fields.parsed("AccountSid"),
             room: fields.required(
                 &["RoomSid", "GroupingSids.RoomSid"],
                 "`RM` and 32 hex digits",

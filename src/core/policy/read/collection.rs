@@ -12,10 +12,12 @@ use crate::{
 };
 
 /// The kinds that can be collected.
-const COLLECTED: [MediaKind; 3] = [
+const COLLECTED: [MediaKind; 5] = [
     MediaKind::CallAudio,
     MediaKind::Message,
     MediaKind::ChatMessage,
+    MediaKind::VideoTrack,
+    MediaKind::VideoComposition,
 ];
 
 impl Reader<'_> {
@@ -89,7 +91,7 @@ impl Reader<'_> {
             if !COLLECTED.contains(&name) {
                 self.faults.add(
                     kind.line,
-                    format!("`kinds` names `{name}`, which this version does not collect: use `call`, `message` and `chat-message`"),
+                    format!("`kinds` names `{name}`, which this version does not collect: use `call`, `message`, `chat-message`, `video-track` and `video-composition`"),
                 );
             } else if !kinds.insert(name) {
                 self.faults

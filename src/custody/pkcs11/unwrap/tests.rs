@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     custody::pkcs11::tests::{PIN, World},
     secret::Key,
-    twilio::encryption::wrap,
+    twilio::encryption::{wrap, wrap_pkcs1},
 };
 
 const LABEL: &str = "twilio-recordings";
@@ -117,6 +117,32 @@ fn what_was_wrapped_under_the_public_half_comes_out_and_nothing_else_does() {
         unwrapper.unwrap(&wrap(&other, key.expose())),
         Err(UnwrapError::Rejected)
     );
+}
+
+#[test]
+#[ignore = "needs SoftHSM: run `tests/run`"]
+fn a_key_of_a_file_of_video_comes_out_and_nothing_else_does() {
+    let world = World::new();
+    let public = pair(&world, LABEL);
+    let key = Key::from_slice(&[0x5a; 32]).unwrap();
+    let (unwrapper, _folder) = unwrapper(&world, LABEL, PIN);
+    let opened = |wrapped: &[u8]| unwrapper.unwrap_pkcs1(wrapped);
+    assert_eq!(opened(&wrap_pkcs1(&public, key.expose())).unwrap(), key);
+    for length in [0, 16, 31, 33] {
+        let wrapped = wrap_pkcs1(&public, &vec![7; length]);
+        assert_eq!(opened(&wrapped), Err(UnwrapError::Rejected), "{length}");
+    }
+    for odd in [Vec::new(), vec![0; 255], vec![0xff; 256], vec![0; 257]] {
+        assert_eq!(opened(&odd), Err(UnwrapError::Rejected), "{}", odd.len());
+    }
+    // Of another padding, or for another key, it does not come out.
+    let other = pair(&world, "another");
+    for strange in [
+        wrap(&public, key.expose()),
+        wrap_pkcs1(&other, key.expose()),
+    ] {
+        assert!(opened(&strange).ok().is_none_or(|opened| opened != key));
+    }
 }
 
 #[test]

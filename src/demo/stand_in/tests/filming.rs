@@ -1,11 +1,5 @@
 //! Tracks and compositions: from the callback to the proof that nothing is left.
 
-use aws_lc_rs::{
-    cipher::{AES_256, EncryptionContext, PaddedBlockEncryptingKey, UnboundCipherKey},
-    iv::FixedLength,
-    rsa::{Pkcs1PublicEncryptingKey, PublicEncryptingKey},
-};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::TryStreamExt as _;
 
 use super::{super::*, Story};
@@ -17,7 +11,6 @@ use crate::{
     },
 };
 
-const MATROSKA: &[u8] = b"\x1a\x45\xdf\xa3 the rest of a track";
 const URL: &str = "https://vault.example/c";
 
 fn room() -> RoomSid {
@@ -66,7 +59,7 @@ async fn a_track_is_told_fetched_and_deleted() {
         1
     );
     let fetched = client.track_media(account, &sid).await.unwrap();
-    assert_eq!(bytes(fetched).await.unwrap(), MATROSKA);
+    assert_eq!(bytes(fetched).await.unwrap(), matroska(b"a track"));
     assert!(!twilio.saw_authorization_elsewhere() && twilio.requests_elsewhere() == 1);
 
     assert_eq!(
@@ -129,7 +122,7 @@ async fn a_composition_is_told_fetched_and_deleted() {
         .composition_media(account, &sid, listed[0].container())
         .await
         .unwrap();
-    assert_eq!(bytes(fetched).await.unwrap(), MATROSKA);
+    assert_eq!(bytes(fetched).await.unwrap(), matroska(b"a composition"));
     assert_eq!(
         client.delete_composition(account, &sid).await,
         Ok(Deletion::Deleted)
@@ -139,35 +132,6 @@ async fn a_composition_is_told_fetched_and_deleted() {
         Ok(VideoCopyState::Deleted)
     );
     assert!(!twilio.keeps_composition(&sid));
-}
-
-/// Returns an encrypted file and its headers, as Twilio stores them.
-fn encrypted(pair: &Pair, plain: &[u8]) -> (Vec<u8>, Vec<(String, String)>) {
-    let (content_key, start) = ([7; 32], [9; 16]);
-    let key = UnboundCipherKey::new(&AES_256, &content_key).unwrap();
-    let key = PaddedBlockEncryptingKey::cbc_pkcs7(key).unwrap();
-    let mut file = plain.to_vec();
-    let context = EncryptionContext::Iv128(FixedLength::from(start));
-    key.less_safe_encrypt(&mut file, context).unwrap();
-    let public = PublicEncryptingKey::from_der(&pair.public).unwrap();
-    let public = Pkcs1PublicEncryptingKey::new(public).unwrap();
-    let mut wrapped = vec![0; public.ciphertext_size()];
-    let wrapped = public.encrypt(&content_key, &mut wrapped).unwrap();
-    let headers = [
-        ("x-amz-meta-x-amz-key", STANDARD.encode(wrapped)),
-        ("x-amz-meta-x-amz-iv", STANDARD.encode(start)),
-        (
-            "x-amz-meta-x-amz-unencrypted-content-length",
-            plain.len().to_string(),
-        ),
-        ("x-amz-meta-x-amz-matdesc", "{}".to_owned()),
-    ];
-    (
-        file,
-        headers
-            .map(|(name, value)| (name.to_owned(), value))
-            .to_vec(),
-    )
 }
 
 #[tokio::test]
@@ -189,9 +153,9 @@ async fn an_encrypted_track_is_opened_with_the_key_that_fits() {
     let alice = story
         .twilio
         .add_room_participant(&story.account, &room(), "alice");
-    let fetch = async |file: Vec<u8>, headers: Vec<(String, String)>| {
+    let fetch = async |file: bytes::Bytes, headers: Vec<(String, String)>| {
         let facts = TrackFacts {
-            media: Some(file.into()),
+            media: Some(file),
             headers,
             ..TrackFacts::new(&room(), &alice)
         };
@@ -199,12 +163,13 @@ async fn an_encrypted_track_is_opened_with_the_key_that_fits() {
         story.client.track_media(account, &sid).await
     };
     let keys = story.accounts.encryption_keys();
-    let (file, headers) = encrypted(&pair, MATROSKA);
+    let plain = matroska(b"a track");
+    let (file, headers) = encrypted_film(&plain, &pair.public);
     let whole = fetch(file.clone(), headers.clone()).await.unwrap();
     assert!(whole.envelope.is_some());
     let opened = whole.opened(keys).unwrap();
-    assert_eq!(opened.content_length, Some(MATROSKA.len() as u64));
-    assert_eq!(bytes(opened).await.unwrap(), MATROSKA);
+    assert_eq!(opened.content_length, Some(plain.len() as u64));
+    assert_eq!(bytes(opened).await.unwrap(), plain);
 
     // Unopened, it is no track.
     let closed = fetch(file.clone(), headers.clone()).await.unwrap();
@@ -214,15 +179,15 @@ async fn an_encrypted_track_is_opened_with_the_key_that_fits() {
             cause: FetchRefusal::Container { .. }
         })
     ));
-    let cut = fetch(file[..file.len() - 16].to_vec(), headers.clone())
+    let cut = fetch(file.slice(..file.len() - 16), headers.clone())
         .await
         .unwrap();
     assert!(bytes(cut.opened(keys).unwrap()).await.is_err());
-    let mut altered = file.clone();
+    let mut altered = file.to_vec();
     altered[0] ^= 1;
-    let altered = fetch(altered, headers.clone()).await.unwrap();
+    let altered = fetch(altered.into(), headers.clone()).await.unwrap();
     assert!(bytes(altered.opened(keys).unwrap()).await.is_err());
-    let (file, headers) = encrypted(&Pair::new(), MATROSKA);
+    let (file, headers) = encrypted_film(&plain, &Pair::new().public);
     let strange = fetch(file.clone(), headers.clone()).await.unwrap();
     assert_eq!(
         strange.opened(keys).unwrap_err(),

@@ -1,5 +1,5 @@
-//! The deletions at the source: a running recording is stopped first; then text copies, audio in a
-//! bucket, and the recording are deleted.
+//! The deletions at the source: a running recording is stopped first; then text copies and the
+//! recording are deleted.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,6 @@ use crate::{
     },
     twilio::{
         RestError,
-        media::BucketDeleteError,
         rest::{Deletion, RecordingResource},
     },
 };
@@ -143,64 +142,10 @@ impl Copies<'_> {
             | CopyKind::Message
             | CopyKind::File
             | CopyKind::ChatMessage
-            | CopyKind::Chat => Err(RestError::Shape("the copy is no text")),
-        }
-    }
-
-    /// Deletes the audio in the customer's bucket. If no bucket is configured, or its credential
-    /// may not delete, the object is left and reported as left.
-    pub(super) async fn delete_object(&mut self, address: &str) -> Result<(), Trouble> {
-        let name = object_name(address);
-        if self
-            .book
-            .known
-            .get(&name)
-            .is_some_and(|copy| copy.state == CopyState::Confirmed)
-        {
-            return Ok(());
-        }
-        match self
-            .deletion
-            .twilio
-            .client
-            .delete_object(self.account, address)
-            .await
-        {
-            Ok(()) => self.book.mark_deleted(&name),
-            Err(BucketDeleteError::NotFound) => {}
-            Err(
-                error @ (BucketDeleteError::NoAddress
-                | BucketDeleteError::NoBucket { .. }
-                | BucketDeleteError::Forbidden { .. }),
-            ) => {
-                tracing::error!(
-                    recording = %self.recording.id, %error,
-                    "audio in a bucket is left there: the vault cannot delete it"
-                );
-                self.book.set(&name, |copy| copy.state = CopyState::Left);
-                return Ok(());
-            }
-            Err(BucketDeleteError::Transient(cause)) => return Err(cause.into()),
-        }
-        crash::point("erase.deleted");
-        // The bucket is asked again, and must report that the object does not exist.
-        match self
-            .deletion
-            .twilio
-            .client
-            .delete_object(self.account, address)
-            .await
-        {
-            Err(BucketDeleteError::NotFound) => {
-                self.book.mark_deleted(&name);
-                self.book.mark_confirmed(&name, None);
-                Ok(())
-            }
-            Ok(()) => Err(Trouble::NotYet(
-                "the bucket still has the object after its deletion",
-            )),
-            Err(BucketDeleteError::Transient(cause)) => Err(cause.into()),
-            Err(error) => Err(Trouble::Stuck(error.to_string())),
+            | CopyKind::Chat
+            | CopyKind::Track
+            | CopyKind::Composition
+            | CopyKind::Participant => Err(RestError::Shape("the copy is no text")),
         }
     }
 
@@ -258,14 +203,4 @@ impl Copies<'_> {
         }
         Ok(())
     }
-}
-
-pub(super) fn object_name(address: &str) -> CopyName {
-    (
-        CopyKind::Object,
-        hex::encode(aws_lc_rs::digest::digest(
-            &aws_lc_rs::digest::SHA256,
-            address.as_bytes(),
-        )),
-    )
 }

@@ -3,7 +3,7 @@
 //!
 //! Owns these changes: the fetch is finished, the deletion at the source is scheduled, a recording
 //! without evidence of consent is put in quarantine, and revocations since then close it. Refuses
-//! to know how audio is sealed.
+//! to know how media are sealed.
 
 use std::pin::pin;
 
@@ -21,7 +21,7 @@ use crate::{
     vault::{self, DepositError, DepositOptions},
 };
 
-/// The work at the source after the audio is in the vault.
+/// The work at the source after the media are in the vault.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Afterwards {
     /// When the source's copies are to be deleted; `None` if they are kept.
@@ -31,7 +31,7 @@ pub(super) struct Afterwards {
 }
 
 impl Fetching {
-    /// Seals `body` as the audio of `recording`, whose fetch is leased by `lease`.
+    /// Seals `body` as the media of `recording`, whose fetch is leased by `lease`.
     ///
     /// A recording with a `quarantine_ends` is in quarantine from the moment it is sealed, unless
     /// the database has the consent of every party by then.

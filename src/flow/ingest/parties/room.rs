@@ -1,0 +1,105 @@
+//! The participants of video rooms, which the source lists also after the room has ended.
+//!
+//! Owns the naming of everybody in a room, and the beginning of its compositions: whoever was there
+//! can revoke what is composed of it later.
+
+use super::{LookedUp, PartyLookup};
+use crate::{
+    db::{self, details, recordings},
+    flow::error::Error,
+    model::{
+        details::Participant,
+        media::MediaKind,
+        recording::{Recording, RecordingState},
+        sid::RoomSid,
+        subject::Conversation,
+        time::Timestamp,
+    },
+    twilio::{
+        Account, RestError,
+        video::{RoomParticipant, person},
+    },
+    vault::Keeping,
+};
+
+/// The lists in which the source has everybody.
+const STATUSES: [&str; 2] = ["connected", "disconnected"];
+
+impl PartyLookup {
+    /// Looks up the participants of a room; without an account, the source is not queried.
+    pub(super) async fn look_up_room(
+        &self,
+        account: Option<&Account>,
+        recording: &Recording,
+        room: &RoomSid,
+    ) -> Result<LookedUp, Error> {
+        let is_sealed = recording.state == RecordingState::Sealed;
+        if is_sealed && details::is_there(&mut self.db.read().await?, recording.id).await? {
+            return Ok(LookedUp::NotAsked);
+        }
+        let listed = match account {
+            None => Ok(Vec::new()),
+            Some(account) => self.people_in(account, room).await,
+        };
+        let listed = match listed {
+            Ok(listed) => listed,
+            Err(error) if error.passes() => return Ok(LookedUp::Later(error)),
+            Err(error) => {
+                tracing::info!(
+                    recording = %recording.id, %error,
+                    "Twilio does not list the participants of a room"
+                );
+                Vec::new()
+            }
+        };
+        let conversation = Conversation::Room(room.clone());
+        if recording.kind() == MediaKind::VideoComposition {
+            let began = listed.iter().filter_map(|person| person.joined_at).min();
+            self.begin_by(&conversation, began).await?;
+        }
+        if account.is_none() {
+            return Ok(LookedUp::NotAsked);
+        }
+        if listed.is_empty() {
+            return Ok(LookedUp::Unknown);
+        }
+        let people: Vec<Participant> = listed
+            .iter()
+            .map(|listed| person(&listed.sid, listed.identity.as_ref()))
+            .collect();
+        let keeping = if is_sealed {
+            Keeping::Waits
+        } else {
+            Keeping::Carried
+        };
+        let named = self.parties.name_found(&conversation, &people, keeping);
+        let matched = named.await?;
+        metrics::counter!("recvault_parties_looked_up_total").increment(1);
+        Ok(LookedUp::Named(matched.parties))
+    }
+
+    async fn people_in(
+        &self,
+        account: &Account,
+        room: &RoomSid,
+    ) -> Result<Vec<RoomParticipant>, RestError> {
+        let client = &self.twilio.client;
+        let mut all = Vec::new();
+        for status in STATUSES {
+            let mut pages = client.room_participants(account, room, status);
+            while let Some(page) = pages.next(client, account).await? {
+                all.extend(page.items);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn begin_by(&self, room: &Conversation, began: Option<Timestamp>) -> Result<(), Error> {
+        let unit = self.db.unit("parties.begin_room", async |mut unit| {
+            unit.without_entry("what is announced is told when it is sealed");
+            recordings::begin_by(&mut unit, room, MediaKind::VideoComposition, began).await?;
+            Ok::<_, db::Error>(())
+        });
+        Ok(unit.await?)
+    }
+}
