@@ -43,6 +43,7 @@ pub mod listings;
 pub mod merged;
 pub mod name_locks;
 pub mod news;
+pub mod notices;
 mod open;
 pub mod outbox;
 pub mod parties;

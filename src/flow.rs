@@ -81,6 +81,7 @@ pub use ingest::{
         MessageIntake,
         chats::{ChatIntake, ChatNews},
         commit::{ArrivingMessage, MessageCommitter, MessageSender},
+        events::EventIntake,
     },
     videos::VideoIntake,
 };
@@ -212,6 +213,8 @@ pub struct Flow {
     pub chat_intake: Arc<ChatIntake>,
     /// Callbacks of video rooms.
     pub video_intake: Arc<VideoIntake>,
+    /// Batches of Event Streams.
+    pub events: Arc<EventIntake>,
     /// Filing of transcripts.
     pub transcripts: Arc<TranscriptFiling>,
     /// Transcript callbacks of the source.

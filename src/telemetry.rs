@@ -250,6 +250,14 @@ const COUNTERS: &[(&str, &str)] = &[
         "Conversations whose participants Twilio named.",
     ),
     (
+        "recvault_notices_total",
+        "Notices to people that their messages are kept, by outcome.",
+    ),
+    (
+        "recvault_events_total",
+        "Events of Event Streams, by result.",
+    ),
+    (
         "recvault_parties_taken_total",
         "Participants whose place another participant already had.",
     ),

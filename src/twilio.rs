@@ -44,7 +44,7 @@ pub use callback::RecordingCallback;
 pub use client::{ClientError, TwilioClient};
 pub use container::FileContainer;
 pub use conversations::{ChatEvent, ConversationCallback};
-pub use events::{EventBatch, StreamEvent, StreamEventKind};
+pub use events::{EventBatch, EventFault, StreamEvent, StreamEventKind, StreamedMessage};
 pub use fetch_error::{FetchError, FetchRefusal, MAX_REDIRECTS, TransientFailure};
 pub use message::{IncomingMessage, MessageAddress, MessageMedia, MessageStatusCallback};
 pub use params::CallbackError;

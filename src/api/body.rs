@@ -24,6 +24,8 @@ use crate::model::{
 
 /// The largest request body in bytes, where a route has no limit of its own.
 const DEFAULT_LIMIT: usize = 64 * 1024;
+/// The largest batch of events, in bytes.
+const MAX_EVENTS: usize = 1024 * 1024;
 /// The largest request body with many statements of consent, in bytes.
 const MAX_STATEMENTS: usize = 1024 * 1024;
 
@@ -37,6 +39,7 @@ impl BodyLimit {
         Self(match route {
             "/v1/recordings/{id}/transcript" => MAX_TRANSCRIPT,
             "/v1/consents" => MAX_STATEMENTS,
+            "/twilio/events" | "/twilio/{secret}/events" => MAX_EVENTS,
             _ => DEFAULT_LIMIT,
         })
     }

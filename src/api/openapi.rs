@@ -31,6 +31,7 @@ use crate::db::audit::AuditOrder;
         super::twilio::conversations::event_got,
         super::twilio::messages::status_got,
         super::twilio::video::video_posted,
+        super::twilio::events::batch_posted,
         super::twilio::transcripts::intelligence_posted,
         super::twilio::transcripts::intelligence_got,
         super::twilio::transcripts::transcription_posted,

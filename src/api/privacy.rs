@@ -20,8 +20,8 @@ use crate::{
         text::PolicyVersion,
     },
     policy::{
-        Basis, Cue, Explanation, MessageRule, PolicyDocument, RemovedAtSource, Rules, Spoken, TierRule, ToRevoked,
-        VoiceConsent, words,
+        Basis, Cue, Explanation, MessageRule, PolicyDocument, RemovedAtSource, Rules, Spoken,
+        TierRule, ToRevoked, VoiceConsent, words,
     },
 };
 
@@ -230,6 +230,7 @@ impl MessageKeyword {
             Answer::Given => "you agree to",
             Answer::Declined => "you do not agree to",
             Answer::Withdrawn => "you withdraw your consent to",
+            Answer::Informed => return None,
         };
         let mut said: Vec<String> = rule.words.iter().map(|word| format!("“{word}”")).collect();
         said.extend(

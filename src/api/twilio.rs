@@ -2,6 +2,7 @@
 
 pub(super) mod consent;
 pub(super) mod conversations;
+pub(super) mod events;
 pub(super) mod messages;
 mod signed;
 pub(super) mod transcripts;
@@ -45,6 +46,7 @@ pub(super) fn routes() -> Router<Api> {
             "/intelligence",
             told(post(transcripts::intelligence_posted).get(transcripts::intelligence_got)),
         )
+        .route("/events", post(events::batch_posted))
         .route("/transcriptions", post(transcripts::transcription_posted))
         .route("/video", post(video::video_posted))
         .route("/realtime", post(transcripts::real_time_posted))

@@ -37,7 +37,7 @@ pub(super) enum ConsentCommand {
     /// Imports a file of statements: all of them, or none. Repeating the import changes nothing.
     ///
     /// Columns or members: subject (a number) or call or conference (a SID) with or without leg;
-    /// purposes (separated by `;` in CSV; none: all), answer (given, declined, withdrawn), method,
+    /// purposes (separated by `;` in CSV; none: all), answer (given, declined, withdrawn, informed), method,
     /// evidence, disclosure (the text) or disclosure_sha256, policy_version, at (RFC 3339).
     Import {
         /// The file; `-`: standard input.
@@ -76,7 +76,7 @@ pub(super) struct One {
     /// A purpose of the policy, or `recording`; repeatable. Without it: all.
     #[arg(long = "purpose")]
     purposes: Vec<Purpose>,
-    /// `given`, `declined` or `withdrawn`.
+    /// `given`, `declined`, `withdrawn` or `informed`.
     #[arg(long)]
     answer: Answer,
     /// `contract`, `announcement`, `speech`, `keypad`, `sms`, `web-form`, `letter` or `import`.

@@ -12,7 +12,9 @@ use super::{
 use crate::{
     app::App,
     flow::{AccountBackfilled, AccountReconciled, Backfilling, Flow, Reconciling, WouldReconcile},
-    model::{id::RecordingId, numerals::counted, sid::AccountSid, time::Timestamp},
+    model::{
+        id::RecordingId, media::MediaKind, numerals::counted, sid::AccountSid, time::Timestamp,
+    },
 };
 
 /// Finds recordings that Twilio has and the vault lacks.
@@ -22,7 +24,7 @@ pub(super) enum TwilioCommand {
     /// `[twilio.reconcile]` sets. Exit code 1 if an account could not be compared.
     Reconcile(ReconcileArgs),
     /// Lists a whole existing account, day by day, and announces every recording that the vault
-    /// lacks; the service fetches them. After an interruption the same command resumes. Exit code 1
+    /// lacks, and every message if the policy keeps messages; the service fetches them. After an interruption the same command resumes. Exit code 1
     /// if an account could not be listed.
     Backfill(Backfill),
 }
@@ -175,6 +177,16 @@ fn reconciled(one: &AccountReconciled, dry_run: bool) -> String {
             found.absent_not_told
         );
     }
+    if found.messages_not_told > 0 {
+        text += &format!(
+            "  neither callback nor event came for {}; check the webhook and its fallback URL\n",
+            counted(
+                found.messages_not_told,
+                "incoming message",
+                "incoming messages"
+            )
+        );
+    }
     if found.ghosts > 0 {
         text += &format!(
             "  {}: no longer at Twilio, and never sealed here\n",
@@ -202,14 +214,17 @@ fn backfilled(one: &AccountBackfilled, dry_run: bool) -> String {
         false => "The service fetches them.",
     };
     let mut text = format!(
-        "{} from {} until {}: {} listed.",
-        one.account, one.went_on_at, one.done_until, one.listed
+        "{} {}s from {} until {}: {} listed.",
+        one.account, one.kind, one.went_on_at, one.done_until, one.listed
     );
-    text += &format!(
-        " {counts}: {} s of audio, {}. {end}\n",
-        one.seconds,
-        counted(one.bytes, "byte", "bytes")
-    );
+    text += &match one.kind {
+        MediaKind::CallAudio => format!(
+            " {counts}: {} s of audio, {}. {end}\n",
+            one.seconds,
+            counted(one.bytes, "byte", "bytes")
+        ),
+        _ => format!(" {counts}. {end}\n"),
+    };
     text + &would(&one.would) + &fault(one.fault.as_deref())
 }
 

@@ -51,8 +51,9 @@ pub use self::{
     diff::{Diff, PolicyComparison, Tally},
     document::{
         Actions, ApprovalRule, Basis, Collection, ConsentRules, ContentRule, Controller, Cue,
-        MAX_BYTES, MAX_GRANT_LIFETIME, MessageRule, Pattern, PolicyDocument, PolicyFault,
-        Processor, PurposeRule, Recipient, RemovedAtSource, Right, Spoken, TierRule, ToRevoked, VoiceConsent,
+        MAX_BYTES, MAX_GRANT_LIFETIME, MessageRule, MessagesFirst, NoticeSender, Pattern,
+        PolicyDocument, PolicyFault, Processor, PurposeRule, Recipient, RemovedAtSource, Right,
+        Spoken, TierRule, ToRevoked, VoiceConsent,
     },
     explain::{Explanation, OpenedTier, SaidBasis, SaidRole},
     facts::{DecisionFacts, MAX_JUSTIFICATION, StandingApproval},

@@ -139,6 +139,8 @@ fn count_event(tx: &mut Tx, event: AuditEvent) {
         AuditEvent::SubjectExported => tx.count("recvault_exports_total", 1),
         AuditEvent::RevocationBegun => tx.count("recvault_revocations_total", 1),
         AuditEvent::ConsentRecorded => tx.count("recvault_consents_recorded_total", 1),
+        AuditEvent::NoticeSent => tx.count_as("recvault_notices_total", "outcome", "sent", 1),
+        AuditEvent::NoticeRefused => tx.count_as("recvault_notices_total", "outcome", "refused", 1),
         // Shreds are counted by `chain::note_durable`, once a restore would find them.
         AuditEvent::ShredBytesRemoved => tx.count("recvault_removals_total", 1),
         AuditEvent::SourceStopped => tx.count("recvault_source_stopped_total", 1),

@@ -285,7 +285,7 @@ async fn gather_those(
         let statements = keys
             .filter_map(|key| said.get(&key))
             .flatten()
-            .filter(|row| row.statement.answer == Answer::Given || counts(&row.vouched, recording))
+            .filter(|row| !row.statement.answer.is_no() || counts(&row.vouched, recording))
             .map(|row| row.statement.clone())
             .collect();
         (

@@ -7,7 +7,7 @@ use super::{
     table::{TableRow as _, table},
     tx::{Arg, Tx},
 };
-use crate::model::{sid::AccountSid, time::Timestamp};
+use crate::model::{media::MediaKind, sid::AccountSid, time::Timestamp};
 
 table! {
     "listings" {}
@@ -18,6 +18,8 @@ table! {
         key {
             /// The account.
             pub account: AccountSid = "account",
+            /// Which of its lists.
+            pub kind: MediaKind = "kind",
         }
         /// The listing covers recordings created from this time on...
         pub since: Timestamp = "since",
@@ -34,16 +36,21 @@ table! {
     }
 }
 
-/// Returns the listing of an account, if there was one.
-pub async fn find(tx: &mut Tx, account: &AccountSid) -> Result<Option<ListingRow>, Error> {
+/// Returns the listing of an account's communications of a kind, if there was one.
+pub async fn find(
+    tx: &mut Tx,
+    account: &AccountSid,
+    kind: MediaKind,
+) -> Result<Option<ListingRow>, Error> {
     const SQL: &str = formatcp!(
-        "/* listings.find */ SELECT {} FROM listings WHERE account = $1",
+        "/* listings.find */ SELECT {} FROM listings WHERE account = $1 AND kind = $2",
         ListingRow::COLUMNS
     );
-    tx.fetch_row(SQL, &[Arg::Text(account.as_str())]).await
+    let args = [Arg::Text(account.as_str()), Arg::Text(kind.as_str())];
+    tx.fetch_row(SQL, &args).await
 }
 
-/// Stores the progress of a listing and replaces the account's former one.
+/// Stores the progress of a listing and replaces its former one.
 pub async fn put(tx: &mut Tx, row: &ListingRow) -> Result<(), Error> {
     const SQL: &str = concatcp!(
         "/* listings.put */ ",

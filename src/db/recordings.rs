@@ -6,7 +6,7 @@ mod stored;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use const_format::formatcp;
+use const_format::{concatcp, formatcp};
 
 pub use self::filter::{RecordingFilter, RecordingSort, SubjectFilter, list};
 pub(super) use self::stored::{COLUMNS, StoredRecording, recording};
@@ -20,7 +20,7 @@ use crate::model::{
     artefact::{Artefact, Leg},
     id::{ObjectId, RecordingId, SubjectId},
     media::MediaKind,
-    name::{Label, Tier},
+    name::{Label, LegName, Tier},
     recording::{Recording, RecordingState},
     subject::Conversation,
     text::LabelValue,
@@ -173,6 +173,40 @@ pub async fn begin_by(
         Arg::MaybeInt(began.map(Timestamp::as_millis)),
     ];
     tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// Moves a message to another thread, in which its author has another leg. Returns whether it was
+/// elsewhere.
+pub async fn move_to_thread(
+    tx: &mut Tx,
+    id: RecordingId,
+    thread: &Conversation,
+    author: &LegName,
+) -> Result<bool, Error> {
+    const SQL: &str = "/* recordings.move_to_thread */
+        UPDATE recordings SET thread = $2, author = $3 WHERE id = $1 AND state <> 'shredded' AND (thread IS NULL OR thread <> $2)";
+    let args = [
+        Arg::Text(&id.to_string()),
+        Arg::Text(thread.as_str()),
+        Arg::Text(author.as_str()),
+    ];
+    Ok(tx.execute(SQL, &args).await? == 1)
+}
+
+/// Returns the newest message of a thread that is in quarantine.
+pub async fn newest_waiting(
+    tx: &mut Tx,
+    thread: &Conversation,
+) -> Result<Option<Recording>, Error> {
+    const SQL: &str = concatcp!(
+        "/* recordings.newest_waiting */ SELECT ",
+        COLUMNS,
+        " FROM recordings
+        WHERE thread = $1 AND state = 'sealed' AND quarantine_ends IS NOT NULL
+        ORDER BY collected_at DESC, id DESC LIMIT 1"
+    );
+    let rows = tx.fetch_all(SQL, &[Arg::Text(thread.as_str())]).await?;
+    rows.first().map(recording).transpose()
 }
 
 /// Returns those of these recordings that are sealed and have fewer files than the source named.

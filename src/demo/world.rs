@@ -26,8 +26,8 @@ use crate::{
         id::{RecordingId, VaultId},
         media::SourceRef,
         sid::{
-            AccountSid, CallSid, ChatMessageSid, ChatServiceSid, ChatSid, CompositionSid, MessageSid,
-            RecordingSid, TrackRecordingSid,
+            AccountSid, CallSid, ChatMessageSid, ChatServiceSid, ChatSid, CompositionSid,
+            MessageSid, RecordingSid, TrackRecordingSid,
         },
         time::Clock,
     },

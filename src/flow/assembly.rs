@@ -29,8 +29,10 @@ use super::{
         messages::{
             MessageIntake,
             chats::{ChatIntake, read::ChatReading, states::MessageStates},
+            events::EventIntake,
             fetch::MessageFetching,
             files::FileFetching,
+            notice::Notices,
         },
         parties::PartyLookup,
         videos::VideoIntake,
@@ -243,6 +245,10 @@ impl Flow {
             Arc::clone(&twilio),
             Arc::clone(&chat_intake),
         );
+        let events = Arc::new(EventIntake::new(
+            Arc::clone(&message_intake),
+            Arc::clone(&messages),
+        ));
         let message_fetching = MessageFetching::new(
             vault.clone(),
             db.clone(),
@@ -253,6 +259,13 @@ impl Flow {
             Arc::clone(&reclassification),
             Arc::clone(&message_intake),
             Arc::clone(&chat_intake),
+        );
+        let notices = Notices::new(
+            db.clone(),
+            Arc::clone(&rulebook),
+            clock.clone(),
+            Arc::clone(&twilio),
+            Arc::clone(&consents),
         );
         let files = FileFetching::new(vault.clone(), db.clone(), Arc::clone(&twilio));
         let fetching = Fetching::new(
@@ -308,6 +321,7 @@ impl Flow {
             fetching,
             files,
             chats,
+            notices,
             deletion,
             shredding: Arc::clone(&shredding),
             transcription,
@@ -448,6 +462,7 @@ impl Flow {
             message_intake,
             chat_intake,
             video_intake,
+            events,
             transcripts,
             transcript_news,
             worker,

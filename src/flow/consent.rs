@@ -13,7 +13,7 @@ mod import;
 pub(super) mod message;
 mod participants;
 pub(super) mod parties;
-mod statement;
+pub(super) mod statement;
 #[cfg(test)]
 mod tests;
 
@@ -236,7 +236,7 @@ impl ConsentRegister {
                 Whom::Leg(conversation, _) => drop(conversations.insert(conversation.clone())),
             }
         }
-        let narrows = rows.iter().any(|row| row.statement.answer != Answer::Given);
+        let narrows = rows.iter().any(|row| row.statement.answer.is_no());
         let news = ConsentChange {
             bearing: AffectedScope::of(&conversations, &subjects),
             actor: permit.initiator(),
@@ -407,7 +407,7 @@ impl ConsentRegister {
             .collect();
         let vault = self.vault.id();
         let vouched = match told.answer {
-            Answer::Given => "",
+            Answer::Given | Answer::Informed => "",
             Answer::Declined | Answer::Withdrawn => vouched.as_str(),
         };
         let at = told.at.unwrap_or(now).as_millis().to_be_bytes();
@@ -437,7 +437,7 @@ impl ConsentRegister {
 }
 
 /// Returns the digest that identifies the disclosed text in a statement.
-fn disclosed(text: &str) -> String {
+pub(in crate::flow) fn disclosed(text: &str) -> String {
     hex::encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }
 

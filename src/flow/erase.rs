@@ -20,7 +20,8 @@ mod videos;
 use std::sync::Arc;
 
 use self::{
-    chats::ChatCopies, copies::Copies, messages::MessageCopies, trouble::Trouble, videos::VideoCopies,
+    chats::ChatCopies, copies::Copies, messages::MessageCopies, trouble::Trouble,
+    videos::VideoCopies,
 };
 use super::{
     clock::TrustedClock, error::Error, ingest::messages::is_deleted_after_sealing,

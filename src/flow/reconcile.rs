@@ -48,6 +48,7 @@ use crate::{
     model::{
         actor::Initiator,
         id::RecordingId,
+        media::MediaKind,
         reconciled::Reconciled,
         recording::Recording,
         sid::AccountSid,
@@ -297,6 +298,12 @@ impl Reconciliation {
             Err(ReconcileFailure::TakenOver) => Ok(()),
             Err(broken) => turn.failed(&broken.to_string()).await,
         };
+        if found.counts.messages_not_told > 0 {
+            tracing::warn!(
+                account = %account.sid(), messages = found.counts.messages_not_told,
+                "messages came in that no callback and no event told of; check the webhook and its fallback URL at Twilio"
+            );
+        }
         let outcome = outcome.and(left.map_err(|error| match error {
             Error::Vault(vault::Error::Db(db::Error::LeaseLost)) => ReconcileFailure::TakenOver,
             other => other.into(),
@@ -370,8 +377,24 @@ impl Reconciliation {
                 comparison.found.ghost(recording.id);
             }
         }
-        self.walk_messages(comparison, since).await?;
+        let window = ListWindow {
+            since,
+            until: None,
+            with_deleted: false,
+        };
+        if self.lists(MediaKind::Message) {
+            self.walk_messages(comparison, window).await?;
+        }
         self.walk_chats(comparison, since).await
+    }
+
+    /// Whether Twilio has a list by days of this kind, and the policy in force keeps what is in it.
+    fn lists(&self, kind: MediaKind) -> bool {
+        match kind {
+            MediaKind::CallAudio => true,
+            MediaKind::Message => self.messages.keeps(),
+            _ => false,
+        }
     }
 
     /// Queries Twilio for a recording that its list does not contain.
@@ -486,6 +509,7 @@ fn count(found: &Reconciled) {
         ("announced", found.announced),
         ("advanced", found.advanced),
         ("erased", found.erased),
+        ("messages-not-told", found.messages_not_told),
     ] {
         metrics::counter!("recvault_reconciled_total", "what" => what).increment(count);
     }

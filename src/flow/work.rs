@@ -26,7 +26,7 @@ use super::{
     ingest::{
         fetched::Fetched,
         fetching::Fetching,
-        messages::{chats::read::ChatReading, files::FileFetching},
+        messages::{chats::read::ChatReading, files::FileFetching, notice::Notices},
     },
     liveness::{Liveness, Task},
     patience::WorkSettings,
@@ -56,6 +56,8 @@ pub(super) struct Performers {
     pub(super) transcription: Transcription,
     /// Polls Twilio for transcripts without a callback.
     pub(super) transcript_source: Arc<TranscriptSource>,
+    /// Tells people that messages are kept.
+    pub(super) notices: Notices,
     /// Processes revocations.
     pub(super) revocations: Arc<Revocations>,
 }
@@ -243,6 +245,9 @@ impl Worker {
             }
             WorkKind::PollTranscripts => {
                 Box::pin(async move { performers.transcript_source.poll(&typed(lease)?).await })
+            }
+            WorkKind::SendNotice => {
+                Box::pin(async move { performers.notices.perform(&typed(lease)?).await })
             }
             WorkKind::Revocation => {
                 Box::pin(async move { performers.revocations.attempt(&typed(lease)?).await })

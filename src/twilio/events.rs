@@ -2,9 +2,10 @@
 //! (<https://www.twilio.com/docs/events/webhook-quickstart>).
 //!
 //! Owns the form of a batch: a JSON array of CloudEvents, whose digest is signed. Twilio delivers an
-//! event at least once, in no order. Refuses to remember: the caller drops the ids that it has seen.
+//! event at least once, in no order. Refuses to remember: what an event leads to is the same however
+//! often it comes.
 //!
-//! INVARIANT: a faulty event costs only itself, and events of unknown types are only counted. An
+//! INVARIANT: a faulty event costs only itself and names its field, and events of unknown types are only counted. An
 //! event is about the account that signed the batch, or about one of its configured subaccounts;
 //! any other is left out and counted.
 
@@ -14,9 +15,11 @@ use super::{
     account::Accounts,
     conversations::ChatEvent,
     fields::NamedFields,
-    message::MessageAddress,
+    message::{IncomingMessage, MessageAddress},
+    own_query::own_query,
     params::CallbackError,
     personal::PersonalText,
+    received_form::ReceivedForm,
     signature::{Verified, event_account},
 };
 use crate::model::{
@@ -41,9 +44,21 @@ pub struct EventBatch {
     /// Events of types that are not read.
     pub unknown: usize,
     /// Events that cannot be read.
-    pub faulty: usize,
+    pub faults: Vec<EventFault>,
     /// Events of accounts for which the signer does not speak.
     pub foreign: usize,
+    /// The query parameters of our own URL, in order, for classification.
+    pub query: Vec<(String, String)>,
+}
+
+/// Why an event cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("event {number} of the batch: {why}")]
+pub struct EventFault {
+    /// Its place in the batch, from 1 on.
+    pub number: usize,
+    /// The field, and what is expected there.
+    pub why: CallbackError,
 }
 
 /// One event.
@@ -85,8 +100,8 @@ pub struct StreamedMessage {
     pub recipients: Vec<MessageAddress>,
     /// The text.
     pub body: Option<PersonalText>,
-    /// The number of media.
-    pub num_media: usize,
+    /// The number of media, where the event states it.
+    pub num_media: Option<usize>,
     /// The Messaging Service.
     pub messaging_service: Option<MessagingServiceSid>,
     /// The status in lower case, as callbacks have it; none for an incoming message.
@@ -112,14 +127,15 @@ impl EventBatch {
             account: verified.account().clone(),
             events: Vec::with_capacity(events.len()),
             unknown: 0,
-            faulty: 0,
+            faults: Vec::new(),
             foreign: 0,
+            query: own_query(verified),
         };
-        for event in events {
+        for (number, event) in (1..).zip(events) {
             match StreamEvent::read(event, &batch.account, accounts) {
                 Ok(event) => batch.events.push(event),
                 Err(Unread::Unknown) => batch.unknown += 1,
-                Err(Unread::Faulty) => batch.faulty += 1,
+                Err(Unread::Faulty(why)) => batch.faults.push(EventFault { number, why }),
                 Err(Unread::Foreign) => batch.foreign += 1,
             }
         }
@@ -130,13 +146,13 @@ impl EventBatch {
 /// The reason why an event is left out.
 enum Unread {
     Unknown,
-    Faulty,
+    Faulty(CallbackError),
     Foreign,
 }
 
 impl From<CallbackError> for Unread {
-    fn from(_: CallbackError) -> Self {
-        Self::Faulty
+    fn from(why: CallbackError) -> Self {
+        Self::Faulty(why)
     }
 }
 
@@ -144,7 +160,10 @@ impl StreamEvent {
     fn read(event: &Value, signer: &AccountSid, accounts: &Accounts) -> Result<Self, Unread> {
         let account = match event_account(event) {
             None => signer.clone(),
-            Some(named) => named.parse().map_err(|_| Unread::Faulty)?,
+            Some(named) => named.parse().map_err(|_| CallbackError::Malformed {
+                field: "accountSid",
+                expected: "`AC` and 32 hex digits",
+            })?,
         };
         let parent = accounts.get(&account).and_then(|account| account.parent());
         if account != *signer && parent != Some(signer) {
@@ -152,8 +171,13 @@ impl StreamEvent {
         }
 
         let text = |name| event.get(name).and_then(Value::as_str);
-        let kind = text("type").ok_or(Unread::Faulty)?;
-        let id = text("id").filter(|id| is_id(id)).ok_or(Unread::Faulty)?;
+        let kind = text("type").ok_or(CallbackError::Missing { field: "type" })?;
+        let id = text("id").ok_or(CallbackError::Missing { field: "id" })?;
+        if !is_id(id) {
+            let expected = "1 to 64 letters, digits, `-` and `_`";
+            let field = "id";
+            return Err(CallbackError::Malformed { field, expected }.into());
+        }
         let data = event.get("data").and_then(Value::as_object);
         Ok(Self {
             id: id.to_owned(),
@@ -162,6 +186,43 @@ impl StreamEvent {
             kind: StreamEventKind::read(kind, data)?,
             document: event.to_string().into(),
         })
+    }
+}
+
+impl StreamEvent {
+    /// Returns the whole event as a form, for a seal.
+    pub fn form(&self) -> ReceivedForm {
+        ReceivedForm::of_event(self.document.expose())
+    }
+
+    /// Returns a message that came in, as its webhook would tell of it.
+    pub fn incoming(
+        &self,
+        message: &StreamedMessage,
+        query: &[(String, String)],
+    ) -> IncomingMessage {
+        let external_user_id = message.from.external_user_id().map(PersonalText::from);
+        IncomingMessage {
+            account: self.account.clone(),
+            sid: message.sid.clone(),
+            from: message.from.address().cloned(),
+            body: message
+                .body
+                .as_ref()
+                .map_or("", PersonalText::expose)
+                .to_owned(),
+            keyword: None,
+            sender: message.from.clone(),
+            receiver: message.to.clone(),
+            others: message.others(),
+            external_user_id,
+            num_media: message.files().unwrap_or_default(),
+            media: Vec::new(),
+            messaging_service: message.messaging_service.clone(),
+            query: query.to_vec(),
+            form: self.form(),
+            at: message.at.or(self.at),
+        }
     }
 }
 
@@ -178,7 +239,7 @@ impl StreamEventKind {
             return Err(Unread::Unknown);
         }
 
-        let fields = NamedFields::of_json(data.ok_or(Unread::Faulty)?);
+        let fields = NamedFields::of_json(data.ok_or(CallbackError::Missing { field: "data" })?);
         if let Some(chat) = chat {
             let event = ChatEvent::of_stream(chat, &fields).ok_or(Unread::Unknown)?;
             return Ok(Self::Chat(event?));
@@ -206,12 +267,30 @@ impl StreamedMessage {
                 .map(MessageAddress::parse)
                 .collect(),
             body: fields.content("body"),
-            num_media: fields.parsed("numMedia").unwrap_or_default(),
+            num_media: fields.parsed("numMedia"),
             messaging_service: fields.parsed("messagingServiceSid"),
             status: fields.word("messageStatus"),
             error_code: fields.parsed("errorCode"),
             at: fields.time("timestamp"),
         })
+    }
+
+    /// Returns the receivers of a group message besides the line that Twilio names.
+    fn others(&self) -> Vec<MessageAddress> {
+        let is_other = |one: &&MessageAddress| **one != self.to && **one != self.from;
+        self.recipients.iter().filter(is_other).cloned().collect()
+    }
+
+    /// Returns the number of its media, where it is certain: a message with an id `SM…` has none.
+    pub fn files(&self) -> Option<usize> {
+        let is_text = self.sid.as_str().starts_with("SM");
+        self.num_media.or(is_text.then_some(0))
+    }
+
+    /// Whether the event has everything of the message but its media. An event without a text does
+    /// not say whether the message has none, or whether the account redacts it.
+    pub fn is_whole(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| !body.is_empty()) && self.files().is_some()
     }
 
     /// Returns the name of the message at the source.

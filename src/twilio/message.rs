@@ -29,6 +29,7 @@ use crate::model::{
     media::SourceRef,
     sid::{AccountSid, MessageSid, MessagingServiceSid},
     subject::Address,
+    time::Timestamp,
 };
 
 /// One message that came in.
@@ -49,6 +50,8 @@ pub struct IncomingMessage {
     pub sender: MessageAddress,
     /// The receiver in the source's own form: a line of the account, or a person in a group.
     pub receiver: MessageAddress,
+    /// The other people in a group; empty elsewhere. Only events name them.
+    pub others: Vec<MessageAddress>,
     /// The sender's identifier at the channel, where they hide their number.
     pub external_user_id: Option<PersonalText>,
     /// The number of media: a message is complete with as many.
@@ -61,6 +64,8 @@ pub struct IncomingMessage {
     pub query: Vec<(String, String)>,
     /// The whole form as received.
     pub form: ReceivedForm,
+    /// When it was received, if that was told; otherwise now.
+    pub at: Option<Timestamp>,
 }
 
 impl IncomingMessage {
@@ -93,12 +98,14 @@ impl IncomingMessage {
             body: params.one("Body")?.unwrap_or_default().to_owned(),
             keyword: params.one("OptOutType")?.map(Keyword::parse),
             receiver: MessageAddress::parse(params.readable("To").unwrap_or_default()),
+            others: Vec::new(),
             external_user_id,
             num_media,
             media,
             messaging_service: params.parsed("MessagingServiceSid"),
             query: own_query(verified),
             form: ReceivedForm::of(verified),
+            at: None,
             sender,
             account,
         })

@@ -8,6 +8,7 @@
 
 use std::fmt;
 
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::signature::Verified;
@@ -20,6 +21,32 @@ impl ReceivedForm {
     /// Encodes the parameters of a request; of a GET, its whole query.
     pub fn of(verified: &Verified) -> Self {
         let bytes = serde_json::to_vec(verified.params());
+        Self(Zeroizing::new(bytes.expect("pairs of texts are JSON")))
+    }
+
+    /// Encodes an event: the members of its envelope, and then those of its data, each text as it
+    /// is and everything else as JSON.
+    pub fn of_event(document: &str) -> Self {
+        let event: Value = serde_json::from_str(document).unwrap_or_default();
+        let members = |object: &'_ Value| object.as_object().cloned().unwrap_or_default();
+        let data = event.get("data").map(members).unwrap_or_default();
+        let envelope = members(&event);
+        let pairs: Vec<(&str, Zeroizing<String>)> = envelope
+            .iter()
+            .filter(|(name, value)| *name != "data" || !value.is_object())
+            .chain(&data)
+            .map(|(name, value)| {
+                let text = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                (name.as_str(), Zeroizing::new(text))
+            })
+            .collect();
+        let plain: Vec<(&str, &str)> = pairs
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        let bytes = serde_json::to_vec(&plain);
         Self(Zeroizing::new(bytes.expect("pairs of texts are JSON")))
     }
 
@@ -82,6 +109,28 @@ mod tests {
         assert_eq!(form.as_bytes(), text.as_bytes());
         assert_eq!(ReceivedForm::decode(form.as_bytes()).unwrap(), params);
         assert_eq!(format!("{form:?}"), "ReceivedForm(…)");
+    }
+
+    #[test]
+    fn an_event_is_kept_with_its_envelope_and_its_data() {
+        let form = ReceivedForm::of_event(
+            r#"{"id":"EZ1","type":"t","data":{"body":"hi \"there\"","numMedia":0,"recipients":["a"]}}"#,
+        );
+        let mut pairs = ReceivedForm::decode(form.as_bytes()).unwrap();
+        pairs.sort();
+        let expected = [
+            ("body", "hi \"there\""),
+            ("id", "EZ1"),
+            ("numMedia", "0"),
+            ("recipients", "[\"a\"]"),
+            ("type", "t"),
+        ];
+        let told: Vec<(&str, &str)> = pairs
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        assert_eq!(told, expected);
+        assert_eq!(ReceivedForm::of_event("1").as_bytes(), b"[]");
     }
 
     proptest! {

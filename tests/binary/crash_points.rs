@@ -4,7 +4,7 @@ use recvault::model::crash;
 
 use crate::{
     book::{self, Entry},
-    crash_chats, crash_messages, crash_repeats, crash_rooms, crash_turn,
+    crash_chats, crash_messages, crash_notice, crash_repeats, crash_rooms, crash_turn,
     database::Kind,
     invariants::{self, Found},
     sources,
@@ -39,6 +39,7 @@ fn every_named_place_is_tried() {
         TRIED,
         crash_chats::TRIED,
         crash_messages::TRIED,
+        crash_notice::TRIED,
         crash_repeats::TRIED,
         crash_rooms::TRIED,
         &crash_turn::tried(),

@@ -25,6 +25,7 @@ mod broken_log;
 mod crash_chats;
 mod crash_init;
 mod crash_messages;
+mod crash_notice;
 mod crash_random;
 mod crash_repeats;
 mod crash_rooms;

@@ -6,6 +6,8 @@
 //! compared with another one, which received every callback once and in order: the same catalogue,
 //! the same lengths of sealed objects. A failure: any difference but ids and times.
 
+mod messages;
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -1,8 +1,11 @@
 //! Messages that come in: sealed before the answer, read by purpose, rebuilt, revoked.
 
+mod backfilled;
 mod moments;
 mod outgoing;
 mod revoking;
+mod streamed;
+mod telling;
 
 use recvault::{
     demo::stand_in::{MessageFacts, MessageFile, RemainingMessage},

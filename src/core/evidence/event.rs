@@ -135,6 +135,12 @@ pub enum AuditEvent {
     /// A statement of consent was recorded.
     #[strum(to_string = "consent.recorded")]
     ConsentRecorded,
+    /// A person was sent the notice that messages are kept.
+    #[strum(to_string = "notice.sent")]
+    NoticeSent,
+    /// The source refused to send a notice, or to deliver it.
+    #[strum(to_string = "notice.refused")]
+    NoticeRefused,
     /// A recording was sealed without the evidence of consent that it needs.
     #[strum(to_string = "recording.quarantined")]
     RecordingQuarantined,

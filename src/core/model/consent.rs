@@ -43,9 +43,18 @@ pub enum Answer {
     Declined,
     /// No longer: a later yes never opens recordings collected before the withdrawal.
     Withdrawn,
+    /// None yet: the person was told, which is neither a yes nor a no.
+    Informed,
 }
 
 crate::word_set!(Answer);
+
+impl Answer {
+    /// Returns whether it may close recordings.
+    pub fn is_no(self) -> bool {
+        matches!(self, Self::Declined | Self::Withdrawn)
+    }
+}
 
 /// The method of a statement.
 #[derive(

@@ -18,6 +18,8 @@ pub const POINTS: &[&str] = &[
     "files.stored",
     "edits.sealed",
     "edits.entered",
+    "notice.before_send",
+    "notice.after_send",
     "shred.before_commit",
     "shred.after_commit",
     "remove.after_delete",

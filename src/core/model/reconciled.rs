@@ -20,6 +20,8 @@ pub struct Reconciled {
     /// Completed ones for which no callback arrived; recordings of SIP trunks, which have no
     /// callbacks, are not counted.
     pub completed_not_told: u64,
+    /// Messages that came in, and of which neither a callback nor an event told.
+    pub messages_not_told: u64,
 }
 
 impl Reconciled {

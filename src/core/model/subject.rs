@@ -325,9 +325,7 @@ impl Conversation {
                 | Self::Thread(_)
                 | Self::Chat(_)
                 | Self::Room(_)),
-            ) => {
-                Ok(known)
-            }
+            ) => Ok(known),
             _ => Err(UnknownConversation),
         }
     }

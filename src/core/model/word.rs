@@ -62,7 +62,7 @@ mod tests {
         words_are::<RecordingState>("announced absent failed sealed shredded");
         words_are::<DiscoveredBy>("callback reconcile transcript");
         words_are::<PrincipalKind>("person service");
-        words_are::<Answer>("given declined withdrawn");
+        words_are::<Answer>("given declined withdrawn informed");
         words_are::<Method>("contract announcement speech keypad sms web-form letter import");
         words_are::<OptOut>("STOP START HELP");
     }

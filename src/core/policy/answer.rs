@@ -251,6 +251,7 @@ mod tests {
         };
         let rules = ConsentRules {
             voice: None,
+            messages_first: None,
             messages: vec![
                 rule(
                     &["STOP RECORDING", "stop all"],

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 pub(super) use self::fault::{PolicyFaults, quote};
 pub use self::{
-    consent::{ConsentRules, Cue, MessageRule, Spoken, VoiceConsent},
+    consent::{ConsentRules, Cue, MessageRule, MessagesFirst, NoticeSender, Spoken, VoiceConsent},
     fault::PolicyFault,
 };
 use super::{classify::Classification, view::View};

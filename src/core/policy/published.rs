@@ -117,7 +117,18 @@ fn consent(rules: &ConsentRules) -> Value {
             "languages": voice.languages.iter().map(spoken).collect::<Vec<_>>(),
         })
     });
-    json!({ "voice": voice, "messages": rules.messages.iter().map(message).collect::<Vec<_>>() })
+    let first = rules.messages_first.as_ref().map(|first| {
+        json!({
+            "text": first.text,
+            "text_sha256": hex::encode(digest::digest(&digest::SHA256, first.text.as_bytes())),
+            "sent_by": first.sent_by.as_str(),
+        })
+    });
+    json!({
+        "voice": voice,
+        "messages": rules.messages.iter().map(message).collect::<Vec<_>>(),
+        "messages_first": first,
+    })
 }
 
 fn spoken(spoken: &Spoken) -> Value {

@@ -143,6 +143,8 @@ impl Reader<'_> {
                 &Declared {
                     processors: processors.as_deref(),
                     purposes: purposes.as_deref(),
+                    controller: controller.as_ref(),
+                    collection: collection.as_ref().map(Option::as_ref),
                 },
             )
         });

@@ -10,14 +10,14 @@ use crate::{
         reconciliations::{self, ReconciliationRow},
         work::{self, WorkKind, WorkStatus},
     },
-    model::{recording::DiscoveredBy, sid::AccountSid},
+    model::{media::MediaKind, recording::DiscoveredBy, sid::AccountSid},
 };
 
 every_database!(
     an_account_is_compared_by_one_at_a_time_and_not_too_often,
     a_turn_is_taken_over_and_the_former_holder_hears_of_it,
     a_comparison_that_failed_keeps_what_the_last_one_found,
-    a_listing_goes_on_where_it_was_and_each_account_has_one,
+    a_listing_goes_on_where_it_was_and_each_kind_of_an_account_has_one,
     what_waits_is_looked_for_where_the_list_must_hold_it,
     what_came_without_a_callback_is_counted,
     work_stands_as_it_is,
@@ -132,9 +132,10 @@ async fn a_comparison_that_failed_keeps_what_the_last_one_found(world: &World) {
     assert_eq!(reconciliations::all(&mut tx).await.unwrap(), [row]);
 }
 
-async fn a_listing_goes_on_where_it_was_and_each_account_has_one(world: &World) {
-    let row = |number: u32, done: i64, listed: i64| ListingRow {
+async fn a_listing_goes_on_where_it_was_and_each_kind_of_an_account_has_one(world: &World) {
+    let row = |number: u32, kind: MediaKind, done: i64, listed: i64| ListingRow {
         account: account(number),
+        kind,
         since: at(0),
         until: at(100),
         done_until: at(done),
@@ -143,18 +144,25 @@ async fn a_listing_goes_on_where_it_was_and_each_account_has_one(world: &World) 
         updated_at: at(7),
     };
     let mut tx = world.tx().await;
-    assert_eq!(listings::find(&mut tx, &account(1)).await.unwrap(), None);
-    for each in [row(1, 10, 4), row(2, 20, 6), row(1, 50, 9)] {
+    let (calls, messages) = (MediaKind::CallAudio, MediaKind::Message);
+    let before = listings::find(&mut tx, &account(1), calls).await.unwrap();
+    assert_eq!(before, None);
+    for each in [
+        row(1, calls, 10, 4),
+        row(2, calls, 20, 6),
+        row(1, messages, 30, 8),
+        row(1, calls, 50, 9),
+    ] {
         listings::put(&mut tx, &each).await.unwrap();
     }
-    assert_eq!(
-        listings::find(&mut tx, &account(1)).await.unwrap(),
-        Some(row(1, 50, 9))
-    );
-    assert_eq!(
-        listings::find(&mut tx, &account(2)).await.unwrap(),
-        Some(row(2, 20, 6))
-    );
+    for expected in [
+        row(1, calls, 50, 9),
+        row(1, messages, 30, 8),
+        row(2, calls, 20, 6),
+    ] {
+        let found = listings::find(&mut tx, &expected.account, expected.kind);
+        assert_eq!(found.await.unwrap(), Some(expected));
+    }
 }
 
 async fn what_waits_is_looked_for_where_the_list_must_hold_it(world: &World) {

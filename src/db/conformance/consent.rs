@@ -10,6 +10,7 @@ use crate::{
         accept::Announcement,
         consents::{self, ConsentRow},
         holds,
+        notices::{self, NoticeRow},
         parties::{self, Naming},
         quarantine::{self, AffectedScope},
         recordings,
@@ -28,6 +29,7 @@ every_database!(
     a_statement_comes_back_as_it_was_told,
     a_statement_told_twice_is_one,
     statements_only_grow,
+    a_thread_is_asked_for_its_notice_once,
     statements_are_listed_by_whose_they_are,
     only_standing_holds_have_a_purpose,
     only_what_is_sealed_is_in_quarantine,
@@ -35,6 +37,35 @@ every_database!(
     those_concerned_are_found_by_conversation_and_by_person,
     a_shred_ends_the_quarantine,
 );
+
+async fn a_thread_is_asked_for_its_notice_once(world: &World) {
+    let thread = |number: u32| -> Conversation { parsed(&format!("thr_{number:032x}")) };
+    let mut tx = world.tx().await;
+    let both = [thread(1), thread(2)];
+    let first = notices::ask(&mut tx, &[thread(1)].into(), at(5))
+        .await
+        .unwrap();
+    let second = notices::ask(&mut tx, &both.clone().into(), at(6))
+        .await
+        .unwrap();
+    let third = notices::ask(&mut tx, &both.into(), at(7)).await.unwrap();
+    assert_eq!(
+        (first, second, third),
+        (vec![thread(1)], vec![thread(2)], vec![])
+    );
+    let asked = notices::find(&mut tx, &thread(2)).await.unwrap().unwrap();
+    assert_eq!((asked.asked_at, asked.ended_at), (at(6), None));
+    let sent = NoticeRow {
+        message: Some(parsed(&format!("SM{}", "0".repeat(32)))),
+        error_code: Some(21610),
+        ended_at: Some(at(9)),
+        ..asked
+    };
+    notices::put(&mut tx, &sent).await.unwrap();
+    let found = notices::find(&mut tx, &thread(2)).await.unwrap();
+    assert_eq!(found, Some(sent));
+    assert_eq!(notices::find(&mut tx, &thread(3)).await.unwrap(), None);
+}
 
 pub(super) fn call(number: u32) -> Conversation {
     parsed(&format!("CA{number:032x}"))

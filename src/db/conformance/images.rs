@@ -18,6 +18,7 @@ use crate::{
         image::{self, Image, Table},
         keys::IntendedVault,
         listings::ListingRow,
+        notices::NoticeRow,
         outbox::StoredMark,
         reconciliations::ReconciliationRow,
         recordings,
@@ -40,11 +41,12 @@ every_database!(
 );
 
 /// Tables that are not moved: their rows are short-lived, or can be found again.
-const STAY: [&Declaration; 11] = [
+const STAY: [&Declaration; 12] = [
     &BudgetedRecording::TABLE,
     &IntendedVault::TABLE,
     &GrantRow::TABLE,
     &ListingRow::TABLE,
+    &NoticeRow::TABLE,
     &ReconciliationRow::TABLE,
     &StoredBudget::TABLE,
     &StoredClock::TABLE,

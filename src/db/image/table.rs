@@ -2,7 +2,7 @@
 //!
 //! Owns this list and its order. The properties of a table are in its declaration. Tables that are
 //! not moved include short-lived data (grants, budgets, `idempotency`, `outbox`, `turner`), data
-//! that can be fetched again from the source (`transcripts`, `utterances`, `listings`,
+//! that can be fetched again from the source (`transcripts`, `utterances`, `listings`, `notices`,
 //! `reconciliations`), the one number of `audit_head`, and `timelines`, which the header of each
 //! recovery file names.
 

@@ -198,10 +198,11 @@ CREATE INDEX receipts_tombstoned ON receipts (epoch, id) WHERE state = 'tombston
 -- rows travel; the others are found again.
 CREATE TABLE work (
   -- fetch | files | delete-ciphertext | delete-at-source | transcript | transcript-poll | chat |
-  -- revocation | comparison | epoch-turn
+  -- revocation | notice | comparison | epoch-turn
   kind TEXT NOT NULL,
   -- what it is about: rec_…; of a transcript its account, product and SID with slashes between; of a
-  -- chat AC…/CH…; of a revocation rvk_…; of a comparison AC…; of the epoch's turn vlt_…
+  -- chat AC…/CH…; of a revocation rvk_…; of a notice thr_…; of a comparison AC…; of the epoch's turn
+  -- vlt_…
   subject TEXT NOT NULL,
   state TEXT NOT NULL,           -- due | dead
   due_at BIGINT NOT NULL,        -- not before then; for leased work, when the lease ends
@@ -425,7 +426,7 @@ CREATE TABLE consents (
   conversation TEXT,             -- CA… or CF…: about who took part in it,
   leg TEXT,                      -- at this place; null: all of them
   purposes TEXT NOT NULL,        -- JSON array of purposes; empty: all
-  answer TEXT NOT NULL,          -- given | declined | withdrawn
+  answer TEXT NOT NULL,          -- given | declined | withdrawn | informed
   -- contract | announcement | speech | keypad | sms | web-form | letter | import
   method TEXT NOT NULL,
   disclosure TEXT,               -- SHA-256 of the text that was disclosed, lower-case hex
@@ -441,6 +442,17 @@ CREATE TABLE consents (
 );
 CREATE INDEX consents_by_subject ON consents (subject, recorded_at) WHERE subject IS NOT NULL;
 CREATE INDEX consents_by_conversation ON consents (conversation) WHERE conversation IS NOT NULL;
+
+-- Threads whose person is to be told first that messages are kept (consent.messages_first of the
+-- policy): one row for each, made when the notice becomes due. It does not travel: that a person was
+-- told is a statement, and what was sent is found in the source's list.
+CREATE TABLE notices (
+  thread TEXT PRIMARY KEY,       -- thr_…
+  asked_at BIGINT NOT NULL,      -- when it became due
+  message TEXT,                  -- SM…: what was sent; null before
+  error_code BIGINT,             -- why the source refused it; 21610: the person opted out
+  ended_at BIGINT                -- when it was delivered, refused or no longer needed
+);
 
 -- Stops on shredding. A row stays when the hold is lifted.
 CREATE TABLE holds (
@@ -592,13 +604,15 @@ CREATE TABLE utterances (
 -- How far an existing account was listed, so that a long listing goes on where it stopped. It does
 -- not travel.
 CREATE TABLE listings (
-  account TEXT PRIMARY KEY,
+  account TEXT NOT NULL,
+  kind TEXT NOT NULL,            -- call or message: which of the account's lists (model/media.rs)
   since BIGINT NOT NULL,         -- the listing covers what was created from then on
   until BIGINT NOT NULL,         -- and before then
   done_until BIGINT NOT NULL,    -- so far everything created before then was seen
   listed BIGINT NOT NULL,        -- recordings seen
   announced BIGINT NOT NULL,     -- of them, new to the vault
-  updated_at BIGINT NOT NULL
+  updated_at BIGINT NOT NULL,
+  PRIMARY KEY (account, kind)
 );
 
 -- When each account was compared with the source, and what came of it. It does not travel: the next

@@ -27,7 +27,10 @@ use crate::{
         name::{HoldName, Label, LegName, Purpose, Role, Tier},
         recording::{DiscoveredBy, RecordingState},
         revocation::{Authorship, RevocationOutcome},
-        sid::{AccountSid, CallSid, ChatServiceSid, ChatSid, ConferenceSid, RecordingSid, TranscriptSid},
+        sid::{
+            AccountSid, CallSid, ChatServiceSid, ChatSid, ConferenceSid, MessageSid, RecordingSid,
+            TranscriptSid,
+        },
         source::{CopyKind, CopyState},
         subject::Conversation,
         text::PrincipalSubject,
@@ -308,6 +311,7 @@ texts!(
     LegName,
     Leg,
     MediaKind,
+    MessageSid,
     Method,
     PrincipalKind,
     // Issuers, too: they have the same type.

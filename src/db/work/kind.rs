@@ -42,6 +42,9 @@ pub enum WorkKind {
     ReadChat,
     /// Continue a revocation.
     Revocation,
+    /// Tell the person of a thread that its messages are kept.
+    #[strum(to_string = "notice")]
+    SendNotice,
     /// Compare an account with the source's list. Claimed by the comparing process, not taken from
     /// the queue.
     Comparison,
@@ -68,7 +71,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_word() {
-        let words = "fetch files delete-ciphertext delete-at-source transcript transcript-poll chat revocation \
+        let words = "fetch files delete-ciphertext delete-at-source transcript transcript-poll chat revocation notice \
                      comparison epoch-turn";
         crate::samples::words_are::<WorkKind>(words);
     }

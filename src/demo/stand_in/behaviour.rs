@@ -1,7 +1,7 @@
 //! Behaviour that Twilio does not document, or documents for some accounts only: each a setting, so
 //! that a test can have both variants.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::model::sid::AccountSid;
 
@@ -105,6 +105,10 @@ pub struct Behaviour {
     pub message_texts_are_redacted: bool,
     /// Whether Message Redaction hides the last four digits of every number.
     pub message_numbers_are_redacted: bool,
+    /// Numbers that opted out: a message to one of them is refused with 21610.
+    pub opted_out: BTreeSet<String>,
+    /// Whether the refusal comes only after the message was taken, as its status.
+    pub opt_out_is_found_late: bool,
     /// An account whose lists of the older interface never end.
     pub endless: Option<(AccountSid, Endless)>,
 }
@@ -147,6 +151,8 @@ impl Default for Behaviour {
             messages_shown: Duration::from_hours(400 * 24),
             message_texts_are_redacted: false,
             message_numbers_are_redacted: false,
+            opted_out: BTreeSet::new(),
+            opt_out_is_found_late: false,
             endless: None,
         }
     }

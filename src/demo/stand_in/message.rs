@@ -65,6 +65,8 @@ pub struct MessageFacts {
     pub error_code: Option<u32>,
     /// When it was sent; without it, shortly before it is added.
     pub sent: Option<Timestamp>,
+    /// All receivers of a group message; empty for others.
+    pub recipients: Vec<String>,
     /// Further parameters of its webhook, such as `ProfileName` or `OptOutType`.
     pub params: Vec<(String, String)>,
 }
@@ -82,6 +84,7 @@ impl MessageFacts {
             messaging_service: None,
             error_code: None,
             sent: None,
+            recipients: Vec::new(),
             params: Vec::new(),
         }
     }
@@ -147,6 +150,18 @@ impl StandIn {
             .iter()
             .filter(|(_, owned)| owned.account == *account);
         its.map(|(sid, _)| sid.clone()).collect()
+    }
+
+    /// Returns the messages that were sent to a number, with their texts, in no particular order.
+    pub fn messages_to(&self, number: &str) -> Vec<(MessageSid, String)> {
+        let state = self.world.state();
+        let theirs = state
+            .messages
+            .iter()
+            .filter(|(_, owned)| owned.facts.to == number && owned.facts.direction != "inbound");
+        theirs
+            .map(|(sid, owned)| (sid.clone(), owned.facts.body.clone()))
+            .collect()
     }
 
     /// Returns what remains of a message.

@@ -1,6 +1,10 @@
-//! The webhook of an incoming message, and the status callback of an outgoing one.
+//! The webhook of an incoming message, the status callback of an outgoing one, and the events of both.
 
-use super::{Owned, StandIn, callback::SignedCallback, message::MessageFacts};
+use serde_json::{Value, json};
+
+use super::{
+    Owned, StandIn, callback::SignedCallback, hours::iso8601, message::MessageFacts, new_sid,
+};
 use crate::model::sid::{AccountSid, MessageSid};
 
 impl StandIn {
@@ -53,6 +57,43 @@ impl StandIn {
             params.push(("ErrorCode", code.to_string()));
         }
         owned(params)
+    }
+
+    /// Returns the event of Event Streams about a message: `received` for one that came in, otherwise
+    /// its status. It names no file. Where Message Redaction hides the text, the event has none.
+    ///
+    /// # Panics
+    /// If the message was not added.
+    pub fn message_event(&self, sid: &MessageSid, status: &str) -> Value {
+        let (account, facts) = self.facts(sid);
+        let at = iso8601(self.now());
+        let is_hidden = self.world.state().behaviour.message_texts_are_redacted;
+        let body = if is_hidden { "" } else { &facts.body };
+        let (kind, schema, data) = if status == "received" {
+            let data = json!({
+                "messageSid": sid, "timestamp": at, "accountSid": account,
+                "eventName": "com.twilio.messaging.inbound-message.received",
+                "from": facts.from, "to": facts.to, "numMedia": facts.media.len(), "numSegments": 1,
+                "body": body, "messagingServiceSid": facts.messaging_service, "recipients": facts.recipients,
+            });
+            (
+                "inbound-message.received".to_owned(),
+                "InboundMessageV1/6",
+                data,
+            )
+        } else {
+            let data = json!({
+                "messageSid": sid, "timestamp": at, "accountSid": account,
+                "from": facts.from, "to": facts.to, "messageStatus": status.to_uppercase(), "body": body,
+                "errorCode": facts.error_code, "messagingServiceSid": facts.messaging_service,
+            });
+            (format!("message.{status}"), "MessageStatus/8", data)
+        };
+        json!({
+            "specversion": "1.0", "type": format!("com.twilio.messaging.{kind}"), "source": format!("/{sid}"),
+            "id": new_sid("EZ"), "time": at, "datacontenttype": "application/json",
+            "dataschema": format!("https://events-schemas.twilio.com/Messaging.{schema}"), "data": data,
+        })
     }
 
     /// Signs the webhook of a message for `url`.

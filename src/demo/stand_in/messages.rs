@@ -1,4 +1,4 @@
-//! The Messages resource: listed, fetched, redacted, deleted
+//! The Messages resource: listed, fetched, sent, redacted, deleted
 //! (<https://www.twilio.com/docs/messaging/api/message-resource>).
 
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::{
     answer::{Refused, StandInAnswer},
     hours::rfc2822,
     message::MessageFacts,
-    page,
+    new_sid, page,
     recordings::{BornBetween, is, newest_first},
     request::AuthenticatedRequest,
 };
@@ -57,6 +57,50 @@ pub(super) fn fetch(world: &World, asked: &AuthenticatedRequest) -> Result<Stand
         numbers: state.behaviour.message_numbers_are_redacted,
     };
     Ok(StandInAnswer::ok(resource(&sid, owned, hidden)))
+}
+
+/// `POST …/Messages.json`: takes a message. It stays `queued` until a test changes its status.
+pub(super) fn create(
+    world: &World,
+    asked: &AuthenticatedRequest,
+) -> Result<StandInAnswer, Refused> {
+    let given = |name: &str| asked.form.get(name).unwrap_or_default();
+    let (from, to, body) = (given("From"), given("To"), given("Body"));
+    for (text, code, name) in [
+        (to, 21604, "To"),
+        (from, 21603, "From"),
+        (body, 21602, "Body"),
+    ] {
+        if text.is_empty() {
+            let why = format!("A '{name}' is required.");
+            return Err(Refused::new(400, code, &why));
+        }
+    }
+    let sid: MessageSid = new_sid("SM")
+        .parse()
+        .expect("it has the prefix and 32 digits");
+    let mut facts = MessageFacts {
+        status: "queued".to_owned(),
+        ..MessageFacts::outbound(from, to, body)
+    };
+    let mut owned = world.own(&asked.account, facts.clone());
+    let mut state = world.state();
+    if state.behaviour.opted_out.contains(to) {
+        if !state.behaviour.opt_out_is_found_late {
+            let why = "Attempt to send to unsubscribed recipient";
+            return Err(Refused::new(400, 21610, why));
+        }
+        (facts.status, facts.error_code) = ("failed".to_owned(), Some(21610));
+    }
+    owned.facts = facts;
+    owned.created = world.hours.now();
+    let shown = Hidden {
+        text: false,
+        numbers: false,
+    };
+    let answer = StandInAnswer::created(resource(&sid, &owned, shown));
+    state.messages.insert(sid, owned);
+    Ok(answer)
 }
 
 /// `POST …/Messages/{SM}.json`: `Body=` empties the text. Nothing else can be changed.

@@ -205,6 +205,7 @@ fn perform(
         Call::TranscriptDelete => transcripts::delete(world, asked),
         Call::MessageList => messages::list(world, asked),
         Call::MessageFetch => messages::fetch(world, asked),
+        Call::MessageCreate => messages::create(world, asked),
         Call::MessageUpdate => messages::update(world, asked),
         Call::MessageDelete => messages::delete(world, asked),
         Call::MessageMediaList => message_media::list(world, asked),

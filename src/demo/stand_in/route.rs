@@ -119,6 +119,7 @@ fn of_account(method: &Method, account: &str, rest: &[&str]) -> Option<Ask> {
         ("GET", Account, ["IncomingPhoneNumbers"]) => (Call::NumberList, ""),
         ("GET", Account, ["Messages"]) => (Call::MessageList, ""),
         ("GET", Account, ["Messages", sid]) => (Call::MessageFetch, *sid),
+        ("POST", Account, ["Messages"]) => (Call::MessageCreate, ""),
         ("POST", Account, ["Messages", sid]) => (Call::MessageUpdate, *sid),
         ("DELETE", Account, ["Messages", sid]) => (Call::MessageDelete, *sid),
         ("GET", Below::Message(_), ["Media"]) => (Call::MessageMediaList, ""),

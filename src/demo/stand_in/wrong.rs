@@ -55,6 +55,8 @@ pub enum Call {
     MessageList,
     /// `GET Messages/{SM}.json`.
     MessageFetch,
+    /// `POST Messages.json`: send.
+    MessageCreate,
     /// `POST Messages/{SM}.json`: redact.
     MessageUpdate,
     /// `DELETE Messages/{SM}.json`.
@@ -159,6 +161,7 @@ impl Call {
         Self::TranscriptDelete,
         Self::MessageList,
         Self::MessageFetch,
+        Self::MessageCreate,
         Self::MessageUpdate,
         Self::MessageDelete,
         Self::MessageMediaList,

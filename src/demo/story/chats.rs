@@ -99,10 +99,8 @@ impl Story<'_> {
         text: &str,
     ) -> Result<(ChatMessageSid, RecordingId), Failure> {
         let twilio = self.world.stand_in();
-        let facts = ChatMessageFacts {
-            participant: Some(by.clone()),
-            ..ChatMessageFacts::new(author, text)
-        };
+        let mut facts = ChatMessageFacts::new(author, text);
+        facts.participant = Some(by.clone());
         let sid = twilio.add_chat_message(chat, facts);
         let event = "onMessageAdded";
         self.world

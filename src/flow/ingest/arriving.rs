@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Puts those of these recordings in quarantine, each with its longest end, that not every party
-/// consented to.
+/// consented to. Returns them.
 ///
 /// # Errors
 /// The database's.
@@ -22,13 +22,13 @@ pub(super) async fn quarantine_uncovered(
     unit: &mut Unit,
     waiting: Vec<(Recording, Timestamp)>,
     now: Timestamp,
-) -> Result<(), vault::Error> {
+) -> Result<Vec<Recording>, vault::Error> {
     let recordings: Vec<Recording> = waiting
         .iter()
         .map(|(recording, _)| recording.clone())
         .collect();
     if recordings.is_empty() {
-        return Ok(());
+        return Ok(recordings);
     }
     let mut consents = consents::gather(unit, &recordings).await?;
     let mut uncovered = waiting;
@@ -48,5 +48,5 @@ pub(super) async fn quarantine_uncovered(
             unit.audit(NewEntry::recording_quarantined(now, by, recording.id, ends));
         }
     }
-    Ok(())
+    Ok(recordings)
 }

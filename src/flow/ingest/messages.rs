@@ -7,18 +7,30 @@
 
 pub(in crate::flow) mod chats;
 pub(in crate::flow) mod commit;
+pub(in crate::flow) mod events;
 pub(in crate::flow) mod fetch;
 pub(in crate::flow) mod files;
+pub(in crate::flow) mod notice;
+mod tier;
+mod told;
 
 use std::{sync::Arc, time::Duration};
 
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
-use self::commit::{ArrivingMessage, MessageSender};
+use self::{
+    commit::{ArrivingMessage, MessageSender},
+    tier::{further_texts, tier_of},
+    told::{
+        CONTACT, GroupMessage, LINE, MEMBER, MessageTold, Told, author_of, contact_of, ends,
+        group_of, leg,
+    },
+};
 use crate::{
     db::{
-        Db,
+        self, Db,
         accept::{Acceptor, Announcement},
+        outbox::OutboxKind,
         parties,
     },
     flow::{
@@ -28,24 +40,19 @@ use crate::{
     model::{
         details::Participant,
         media::{MediaKind, SourceRef},
-        name::{LegName, Tier},
         recording::DiscoveredBy,
         sid::AccountSid,
         subject::{Address, Conversation},
         time::{Clock, Timestamp},
         transcript::Transcript,
     },
-    policy::{ClassificationFacts, NumberRuleFacts, Rulebook, Rules, content},
+    policy::{ClassificationFacts, Rulebook, Rules},
     twilio::{
-        DeleteSource, IncomingMessage, MessageAddress, MessageStatusCallback, rest::MessageResource,
+        DeleteSource, IncomingMessage, MessageAddress, MessageStatusCallback, ReceivedForm,
+        rest::MessageResource,
     },
     vault::{Keeping, MessageContent, Vault},
 };
-
-/// The person's place in a thread.
-const CONTACT: &str = "contact";
-/// The place of the account's own line, which is no person.
-pub(super) const LINE: &str = "line";
 
 /// Keeps messages.
 pub struct MessageIntake {
@@ -109,42 +116,44 @@ impl MessageIntake {
             return Ok(());
         }
 
-        let announcement = self.announcement(
-            rules,
-            &Told {
-                source_ref: message.source_ref(),
-                thread: self.thread(&message.account, &message.receiver, &message.sender),
-                source: message.sender.channel(),
-                author: leg(CONTACT),
-                status: "received",
-                error_code: None,
-                files: message.num_media,
-                query: &message.query,
-                at: None,
-            },
-        );
-        let author = leg(CONTACT);
-        let text = Transcript::written(&message.body, &author);
-        let contact = self.name(&announcement, &message.sender).await?;
-        let ends = [&message.sender, &message.receiver];
-        let ends: Vec<&Address> = ends.iter().filter_map(|end| end.address()).collect();
-        let fields = WRITTEN.iter().flat_map(|name| message.form.values(name));
-        let further: Vec<Transcript> = fields
-            .map(|value| Transcript::written(&value, &author))
-            .collect();
-        let texts = further.iter().chain([&text]);
-        let tier = tier_of(rules, &announcement, &ends, texts);
+        let told = MessageTold::incoming(message);
+        self.seal_message(rules, &told, &message.body, &message.form)
+            .await
+    }
+
+    /// Seals a message that was delivered with its content, and makes it durable.
+    async fn seal_message(
+        &self,
+        rules: &Rules,
+        told: &MessageTold<'_>,
+        body: &str,
+        form: &ReceivedForm,
+    ) -> Result<(), Error> {
+        let mut announcement = self.message_announcement(rules, told);
+        let parties = self.name(&announcement, told).await?;
+        let author = author_of(told, &parties);
+        announcement.author = Some(author.clone());
+        let text = Transcript::written(body, &author);
+        let ends = told.persons().chain([told.line]);
+        let ends: Vec<&Address> = ends.filter_map(MessageAddress::address).collect();
+        let further = further_texts(form, &author);
+        let tier = tier_of(rules, &announcement, &ends, further.iter().chain([&text]));
         let content = MessageContent {
-            form: message.form.as_bytes(),
+            form: form.as_bytes(),
             text: &text.to_json(),
-            parties: vec![contact],
+            parties: parties.clone(),
             edit: None,
         };
+        let in_group = group_of(told, &announcement, &author);
         let announcement = Announcement {
             tier,
             ..announcement
         };
-        self.seal(announcement, content).await
+        self.seal(announcement, content).await?;
+        match in_group {
+            Some(message) => self.regroup(&message, &parties).await,
+            None => Ok(()),
+        }
     }
 
     /// Seals an announced message and makes it durable, unless it is sealed or shredded already.
@@ -191,22 +200,33 @@ impl MessageIntake {
             return Ok(());
         }
 
-        let announcement = self.announcement(
-            rules,
-            &Told {
-                source_ref: status.source_ref(),
-                thread: self.thread(&status.account, &status.from, &status.to),
-                source: status.to.channel(),
-                author: leg(LINE),
-                status: &status.status,
-                error_code: status.error_code,
-                files: 0,
-                query: &status.query,
-                at: None,
-            },
-        );
-        self.name(&announcement, &status.to).await?;
-        self.accept(announcement).await
+        let told = MessageTold {
+            source_ref: status.source_ref(),
+            line: &status.from,
+            contact: &status.to,
+            others: &[],
+            author: LINE,
+            status: &status.status,
+            error_code: status.error_code,
+            files: 0,
+            query: &status.query,
+            at: None,
+        };
+        self.announce_told(rules, &told).await
+    }
+
+    /// Makes what was told of a message without its content durable.
+    async fn announce_told(&self, rules: &Rules, told: &MessageTold<'_>) -> Result<(), Error> {
+        let mut announcement = self.message_announcement(rules, told);
+        let parties = self.name(&announcement, told).await?;
+        let author = author_of(told, &parties);
+        let in_group = group_of(told, &announcement, &author);
+        announcement.author = Some(author);
+        self.accept(announcement).await?;
+        if let Some(message) = in_group {
+            self.regroup(&message, &parties).await?;
+        }
+        Ok(())
     }
 
     /// Whether the policy in force keeps messages.
@@ -229,21 +249,20 @@ impl MessageIntake {
             return Ok(());
         };
         let rules = self.rulebook.current();
-        let announcement = self.announcement(
-            rules,
-            &Told {
-                source_ref,
-                thread: self.thread(account, line, contact),
-                source: contact.channel(),
-                author: leg(if listed.is_inbound() { CONTACT } else { LINE }),
-                status: &listed.status,
-                error_code: listed.error_code,
-                files: usize::try_from(listed.num_media.unwrap_or_default()).unwrap_or_default(),
-                query: &[],
-                at: listed.date_sent,
-            },
-        );
-        self.name(&announcement, contact).await?;
+        let told = MessageTold {
+            source_ref,
+            line,
+            contact,
+            others: &[],
+            author: if listed.is_inbound() { CONTACT } else { LINE },
+            status: &listed.status,
+            error_code: listed.error_code,
+            files: usize::try_from(listed.num_media.unwrap_or_default()).unwrap_or_default(),
+            query: &[],
+            at: listed.date_sent,
+        };
+        let announcement = self.message_announcement(rules, &told);
+        self.name(&announcement, &told).await?;
         self.accept(Announcement {
             heard_by: DiscoveredBy::Reconcile,
             ..announcement
@@ -251,8 +270,28 @@ impl MessageIntake {
         .await
     }
 
+    /// Returns the announcement of a message between a line and people.
+    fn message_announcement(&self, rules: &Rules, told: &MessageTold<'_>) -> Announcement {
+        let persons: Vec<&MessageAddress> = told.persons().collect();
+        let now = self.clock.now();
+        self.announcement(
+            rules,
+            &Told {
+                source_ref: told.source_ref.clone(),
+                thread: self.thread(told.source_ref.account(), told.line, &persons),
+                source: told.contact.channel(),
+                author: leg(told.author),
+                status: told.status,
+                error_code: told.error_code,
+                files: told.files,
+                query: told.query,
+                at: told.at.map(|at| at.min(now)),
+            },
+        )
+    }
+
     /// Returns the announcement of a message, in the tier that the rules give it.
-    pub(super) fn announcement(&self, rules: &Rules, told: &Told<'_>) -> Announcement {
+    fn announcement(&self, rules: &Rules, told: &Told<'_>) -> Announcement {
         let source = told.source.map(str::to_ascii_lowercase);
         let tier = rules.classify(&ClassificationFacts {
             account: told.source_ref.account(),
@@ -283,20 +322,27 @@ impl MessageIntake {
         }
     }
 
-    /// Returns the thread of the messages between these ends; `None` while one is not known.
+    /// Returns the thread of the messages between a line and these people; `None` while one is not
+    /// known.
     fn thread(
         &self,
         account: &AccountSid,
         line: &MessageAddress,
-        contact: &MessageAddress,
+        persons: &[&MessageAddress],
     ) -> Option<Conversation> {
-        let [line, contact] = [line, contact].map(|address| {
-            address
-                .address()
-                .map_or(address.expose(), |known| known.expose_person())
-        });
-        let is_known = !line.is_empty() && !contact.is_empty();
-        is_known.then(|| Conversation::Thread(self.vault.thread(account, line, contact)))
+        let plain = |address: &'_ MessageAddress| -> String {
+            let known = address.address();
+            let text = known.map_or(address.expose(), |known| known.expose_person());
+            text.to_owned()
+        };
+        let line = Zeroizing::new(plain(line));
+        let mut persons: Vec<String> = persons.iter().map(|person| plain(person)).collect();
+        persons.sort();
+        persons.dedup();
+        let all = Zeroizing::new(persons.join(","));
+        let is_known = !line.is_empty() && persons.iter().all(|person| !person.is_empty());
+        persons.zeroize();
+        is_known.then(|| Conversation::Thread(self.vault.thread(account, &line, &all)))
     }
 
     /// Names the person of a fetched message in its thread, which its announcement may not have
@@ -311,18 +357,52 @@ impl MessageIntake {
     ) -> Result<Option<Conversation>, Error> {
         let nobody = MessageAddress::parse("");
         let (line, contact) = ends(listed, &nobody);
-        let thread = self.thread(account, line, contact);
+        let thread = self.thread(account, line, &[contact]);
         self.name_in(thread.as_ref(), contact).await?;
         Ok(thread)
     }
 
-    /// Names the person of a thread, unless they are named. Returns them.
+    /// Names the people of a thread, unless they are named. Returns them, with their legs.
     async fn name(
         &self,
         announcement: &Announcement,
-        address: &MessageAddress,
-    ) -> Result<Participant, Error> {
-        self.name_in(announcement.thread.as_ref(), address).await
+        told: &MessageTold<'_>,
+    ) -> Result<Vec<Participant>, Error> {
+        let thread = announcement.thread.as_ref();
+        if told.others.is_empty() {
+            let contact = self.name_in(thread, told.contact).await?;
+            return Ok(vec![contact]);
+        }
+        let member = |address: &MessageAddress| Participant {
+            address: address.address().cloned(),
+            ..Participant::at(leg(MEMBER))
+        };
+        let members: Vec<Participant> = told.persons().map(member).collect();
+        let Some(thread) = thread else {
+            return Ok(members);
+        };
+        let named = self.parties.name_found(thread, &members, Keeping::Carried);
+        Ok(named.await?.parties)
+    }
+
+    /// Moves a message to the thread of its group, if it came before without its other receivers.
+    /// Repeating it changes nothing.
+    async fn regroup(&self, message: &GroupMessage, parties: &[Participant]) -> Result<(), Error> {
+        let GroupMessage { id, thread, author } = message;
+        let now = self.clock.now();
+        let moved = self.db.unit("messages.regroup", async |mut unit| {
+            if db::recordings::move_to_thread(&mut unit, *id, thread, author).await? {
+                unit.to_journal(OutboxKind::Recording, &[*id], now);
+            }
+            unit.without_entry("the people of the thread are named in an entry of its own");
+            Ok::<_, db::Error>(())
+        });
+        moved.await?;
+        // What is sealed gets all of them, and what they said before counts.
+        self.parties
+            .name_found(thread, parties, Keeping::Carried)
+            .await?;
+        Ok(())
     }
 
     async fn name_in(
@@ -354,39 +434,6 @@ impl MessageIntake {
     }
 }
 
-/// What the source told of a message, in either direction.
-pub(super) struct Told<'a> {
-    pub(super) source_ref: SourceRef,
-    /// Its thread or chat; `None` while one is not known.
-    pub(super) thread: Option<Conversation>,
-    /// The channel over which it came, or who made it.
-    pub(super) source: Option<&'a str>,
-    /// The place of who wrote it.
-    pub(super) author: LegName,
-    pub(super) status: &'a str,
-    pub(super) error_code: Option<i64>,
-    pub(super) files: usize,
-    pub(super) query: &'a [(String, String)],
-    /// When it was written; `None` for now.
-    pub(super) at: Option<Timestamp>,
-}
-
-fn contact_of(address: &MessageAddress) -> Participant {
-    Participant {
-        address: address.address().cloned(),
-        ..Participant::at(leg(CONTACT))
-    }
-}
-
-/// Returns fields in the form of a callback.
-pub(super) fn form_of(fields: &[(&str, Zeroizing<String>)]) -> Zeroizing<Vec<u8>> {
-    let pairs: Vec<(&str, &str)> = fields
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    Zeroizing::new(serde_json::to_vec(&pairs).expect("pairs of texts have a JSON form"))
-}
-
 /// Twilio deletes a message only some time after it was delivered
 /// (<https://www.twilio.com/docs/api/errors/20009>).
 const DELETABLE_AFTER: Duration = Duration::from_secs(120);
@@ -404,74 +451,4 @@ fn erase_at(twilio: &TwilioAccess, source_ref: &SourceRef, now: Timestamp) -> Op
 /// from it only when the vault's own copy goes.
 pub(in crate::flow) const fn is_deleted_after_sealing(kind: MediaKind) -> bool {
     !matches!(kind, MediaKind::ChatMessage)
-}
-
-/// Returns the account's own end of a listed message, and the other; `nobody` for one that the list
-/// does not name.
-fn ends<'a>(
-    listed: &'a MessageResource,
-    nobody: &'a MessageAddress,
-) -> (&'a MessageAddress, &'a MessageAddress) {
-    let from = listed.from.as_ref().unwrap_or(nobody);
-    let to = listed.to.as_ref().unwrap_or(nobody);
-    if listed.is_inbound() {
-        (to, from)
-    } else {
-        (from, to)
-    }
-}
-
-/// The fields of a form, besides the text, in which people write.
-const WRITTEN: [&str; 6] = [
-    "ButtonPayload",
-    "ButtonText",
-    "FlowData",
-    "InteractiveData",
-    "ReferralBody",
-    "ReferralHeadline",
-];
-
-/// Returns the tier of an arriving message: that of its announcement, raised by the rules for the
-/// numbers at its ends and by those for content.
-pub(super) fn tier_of<'a>(
-    rules: &Rules,
-    announcement: &Announcement,
-    ends: &[&Address],
-    texts: impl IntoIterator<Item = &'a Transcript>,
-) -> Tier {
-    let labels = announcement
-        .labels
-        .iter()
-        .map(|(label, value)| (label.clone(), value.to_string()))
-        .collect();
-    let facts = NumberRuleFacts {
-        account: announcement.source_ref.account(),
-        source: announcement.source.as_deref(),
-        conference: false,
-        labels: &labels,
-        tier: &announcement.tier,
-    };
-    let by_number = rules.raised_by_numbers(&facts, |number| ends.contains(&number));
-    let by_content = texts
-        .into_iter()
-        .flat_map(|text| content_tiers(rules, text));
-    rules
-        .raised_from(&announcement.tier, by_content.chain(by_number))
-        .unwrap_or(&announcement.tier)
-        .clone()
-}
-
-pub(super) fn content_tiers<'a>(
-    rules: &'a Rules,
-    text: &Transcript,
-) -> impl Iterator<Item = &'a Tier> {
-    let content = &rules.document().content;
-    content::found_in(text, content)
-        .into_keys()
-        .filter_map(|rule| content.get(rule))
-        .map(|rule| &rule.tier)
-}
-
-pub(super) fn leg(name: &str) -> LegName {
-    name.parse().expect("the places of the house are places")
 }

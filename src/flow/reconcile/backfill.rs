@@ -1,5 +1,5 @@
 //! Backfill: an existing account is listed completely, day by day, oldest first, so that recordings
-//! from before the vault are sealed, too.
+//! and messages from before the vault are sealed, too.
 //!
 //! Owns the days, and where an interrupted listing resumes. `reconcile` decides what a recording
 //! needs. Refuses to fetch: the service fetches announced recordings like all others.
@@ -13,6 +13,7 @@ use super::{
     ReconcileFailure, Reconciliation, chosen,
     compare::{Comparison, WouldReconcile},
     list::{ListWindow, Lister},
+    messages::CALLBACK_COMES_WITHIN,
 };
 use crate::{
     db::{
@@ -24,15 +25,18 @@ use crate::{
     flow::{error::Error, twilio_access::TwilioAccess},
     model::{
         crash,
+        media::MediaKind,
         sid::AccountSid,
         time::{Clock, Timestamp},
     },
-    twilio::{Account, rest::RecordingResource},
+    twilio::rest::RecordingResource,
 };
 
 /// The interval at which the number of pending fetches is checked.
 const HELD_FOR: Duration = Duration::from_secs(1);
 const DAY_MS: i64 = 24 * 3600 * 1000;
+/// Twilio shows no older messages.
+const MESSAGES_SHOWN: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// The parameters of a backfill.
 #[derive(Clone, Debug)]
@@ -70,11 +74,13 @@ impl BackfillPlan {
     }
 }
 
-/// The result of backfilling one account.
+/// The result of backfilling one kind of one account.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct AccountBackfilled {
     /// The account.
     pub account: AccountSid,
+    /// Which of its lists.
+    pub kind: MediaKind,
     /// The listing covers recordings made from this time on...
     pub since: Timestamp,
     /// ...and before this time, when it is complete.
@@ -83,7 +89,7 @@ pub struct AccountBackfilled {
     pub went_on_at: Timestamp,
     /// Everything before this time is listed.
     pub done_until: Timestamp,
-    /// The number of recordings that Twilio listed this time.
+    /// The number of recordings or messages that Twilio listed this time.
     pub listed: u64,
     /// The number of them that were new to the vault.
     pub announced: u64,
@@ -139,27 +145,37 @@ impl Backfills {
         }
         let since = whole_second(wanted.since);
         let until = whole_second(until.after(Duration::from_millis(999)));
+        let kinds: Vec<MediaKind> = MediaKind::ALL
+            .iter()
+            .copied()
+            .filter(|kind| self.reconciliation.lists(*kind))
+            .collect();
         let mut listings = Vec::new();
         for account in chosen(&accounts, wanted.account.as_ref())? {
-            let fresh = ListingRow {
-                account: account.sid().clone(),
-                since,
-                until,
-                done_until: since,
-                listed: 0,
-                announced: 0,
-                updated_at: now,
-            };
-            let former = listings::find(&mut self.db.read().await?, account.sid()).await?;
-            let former =
-                former.filter(|row| row.since == since && !wanted.restart && !wanted.dry_run);
-            listings.push(match former {
-                Some(row) => ListingRow {
-                    until: until.max(row.done_until),
-                    ..row
-                },
-                None => fresh,
-            });
+            for &kind in &kinds {
+                let (since_shown, until) = reach(kind, since, until, now);
+                let fresh = ListingRow {
+                    account: account.sid().clone(),
+                    kind,
+                    since,
+                    until: until.max(since_shown),
+                    done_until: since_shown,
+                    listed: 0,
+                    announced: 0,
+                    updated_at: now,
+                };
+                let mut tx = self.db.read().await?;
+                let former = listings::find(&mut tx, account.sid(), kind).await?;
+                let former =
+                    former.filter(|row| row.since == since && !wanted.restart && !wanted.dry_run);
+                listings.push(match former {
+                    Some(row) => ListingRow {
+                        until: until.max(row.done_until),
+                        ..row
+                    },
+                    None => fresh,
+                });
+            }
         }
         Ok(BackfillPlan {
             listings,
@@ -193,6 +209,7 @@ impl Backfills {
             let found = &comparison.found;
             all.push(AccountBackfilled {
                 account: row.account.clone(),
+                kind: row.kind,
                 since: row.since,
                 until: row.until,
                 went_on_at: row.done_until,
@@ -216,23 +233,21 @@ impl Backfills {
         hold_back: Option<u64>,
         say: &(dyn Fn(usize) + Sync),
     ) -> Result<(), ReconcileFailure> {
-        let account: &Account = comparison.account;
         for (since, until) in days(row.done_until, row.until) {
             if let Some(most) = hold_back.filter(|_| !comparison.is_dry()) {
                 self.wait_for_fetches(most).await?;
             }
             let before = comparison.found.counts;
-            let mut list: Lister<'_, RecordingResource> = Lister::of(
-                &self.twilio.client,
-                account,
-                ListWindow {
-                    since,
-                    until: Some(until),
-                    with_deleted: false,
-                },
-            );
-            while let Some(page) = list.next().await? {
-                comparison.page(&page).await?;
+            let window = ListWindow {
+                since,
+                until: Some(until),
+                with_deleted: false,
+            };
+            if row.kind == MediaKind::Message {
+                let reconciliation = &self.reconciliation;
+                reconciliation.walk_messages(comparison, window).await?;
+            } else {
+                self.walk_recordings(comparison, window).await?;
             }
             let added = |now: u64, before: u64| {
                 i64::try_from(now.saturating_sub(before)).unwrap_or(i64::MAX)
@@ -249,6 +264,19 @@ impl Backfills {
                 crash::point("backfill.day_done");
             }
             say(1);
+        }
+        Ok(())
+    }
+
+    async fn walk_recordings(
+        &self,
+        comparison: &mut Comparison<'_>,
+        window: ListWindow,
+    ) -> Result<(), ReconcileFailure> {
+        let mut list: Lister<'_, RecordingResource> =
+            Lister::of(&self.twilio.client, comparison.account, window);
+        while let Some(page) = list.next().await? {
+            comparison.page(&page).await?;
         }
         Ok(())
     }
@@ -281,6 +309,7 @@ impl Backfills {
                 unit.audit(NewEntry::backfill_done(
                     now,
                     &row.account,
+                    row.kind,
                     row.since,
                     row.until,
                     row.listed,
@@ -293,6 +322,22 @@ impl Backfills {
         });
         Ok(noted.await?)
     }
+}
+
+/// Returns the part of a period in which a list of this kind is complete: Twilio shows messages for a
+/// time, and the webhook of one that has just come in has more than the list.
+fn reach(
+    kind: MediaKind,
+    since: Timestamp,
+    until: Timestamp,
+    now: Timestamp,
+) -> (Timestamp, Timestamp) {
+    if kind != MediaKind::Message {
+        return (since, until);
+    }
+    let shown = whole_second(now.before(MESSAGES_SHOWN));
+    let settled = whole_second(now.before(CALLBACK_COMES_WITHIN));
+    (since.max(shown), until.min(settled))
 }
 
 /// Returns the days between two times, oldest first, split at midnight UTC.

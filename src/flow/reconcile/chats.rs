@@ -26,6 +26,7 @@ use crate::{
     flow::{error::Error, ingest::messages::chats::present_edit},
     model::{
         id::RecordingId,
+        media::MediaKind,
         recording::{Recording, RecordingState},
         sid::ChatSid,
         subject::Conversation,
@@ -187,7 +188,9 @@ impl Reconciliation {
         let mut is_new = false;
         for (message, id) in page.iter().zip(ids) {
             let step = step("completed", known.of(id), terms);
-            comparison.found.note_message(id, step, true);
+            comparison
+                .found
+                .note_told_once(id, MediaKind::ChatMessage, step, true);
             if known.lacks_files(id, terms) {
                 files.push(id);
             }

@@ -16,7 +16,7 @@ use crate::{
     flow::error::Error,
     model::{
         id::RecordingId,
-        media::SourceRef,
+        media::{MediaKind, SourceRef},
         reconciled::Reconciled,
         recording::{DiscoveredBy, Recording},
     },
@@ -285,7 +285,13 @@ impl ReconcileFindings {
     }
 
     /// Counts a listed message, track or composition. `is_told` says whether a callback tells of each.
-    pub(super) fn note_told_once(&mut self, id: RecordingId, step: ReconcileAction, is_told: bool) {
+    pub(super) fn note_told_once(
+        &mut self,
+        id: RecordingId,
+        kind: MediaKind,
+        step: ReconcileAction,
+        is_told: bool,
+    ) {
         let counts = &mut self.counts;
         counts.listed += 1;
         match step {
@@ -293,7 +299,11 @@ impl ReconcileFindings {
             ReconcileAction::Announce => {
                 counts.announced += 1;
                 // Outgoing messages have a callback only where somebody asked for one.
-                counts.completed_not_told += u64::from(is_told);
+                let not_told = match kind {
+                    MediaKind::Message | MediaKind::ChatMessage => &mut counts.messages_not_told,
+                    _ => &mut counts.completed_not_told,
+                };
+                *not_told += u64::from(is_told);
             }
             ReconcileAction::Advance | ReconcileAction::Fetch => counts.advanced += 1,
             ReconcileAction::Erase => counts.erased += 1,

@@ -17,6 +17,7 @@ use crate::{
     model::{
         id::RecordingId,
         media::{MediaKind, SourceRef},
+        recording::Recording,
         time::Timestamp,
     },
     twilio::rest::MessageResource,
@@ -25,23 +26,15 @@ use crate::{
 /// The most announcements that share a commit.
 const BATCH: usize = 200;
 /// Twilio calls a webhook at once, and its fallback within half a minute.
-const CALLBACK_COMES_WITHIN: Duration = Duration::from_secs(3600);
+pub(super) const CALLBACK_COMES_WITHIN: Duration = Duration::from_secs(3600);
 
 impl Reconciliation {
-    /// Reads Twilio's list of messages, if the policy in force keeps messages.
+    /// Reads Twilio's list of messages.
     pub(super) async fn walk_messages(
         &self,
         comparison: &mut Comparison<'_>,
-        since: Timestamp,
+        window: ListWindow,
     ) -> Result<(), ReconcileFailure> {
-        if !self.messages.keeps() {
-            return Ok(());
-        }
-        let window = ListWindow {
-            since,
-            until: None,
-            with_deleted: false,
-        };
         let mut list = Lister::of(&self.twilio.client, comparison.account, window);
         while let Some(page) = list.next().await? {
             self.compare_messages(comparison, &page).await?;
@@ -69,15 +62,18 @@ impl Reconciliation {
         let mut erase = Vec::new();
         let mut files = Vec::new();
         for (listed, id) in named {
-            let is_expected =
-                known.of(id).recording.is_none() && is_expected_soon(listed, terms.now);
+            let is_whole = |recording: &Recording| recording.is_complete_at_source();
+            let is_expected = !known.of(id).recording.is_some_and(is_whole)
+                && is_expected_soon(listed, terms.now);
             let step = match step(status(listed), known.of(id), terms) {
-                ReconcileAction::Announce if is_expected => ReconcileAction::Nothing,
+                ReconcileAction::Announce | ReconcileAction::Advance if is_expected => {
+                    ReconcileAction::Nothing
+                }
                 step => step,
             };
             comparison
                 .found
-                .note_told_once(id, step, listed.is_inbound());
+                .note_told_once(id, MediaKind::Message, step, listed.is_inbound());
             if known.lacks_files(id, terms) {
                 files.push(id);
             }

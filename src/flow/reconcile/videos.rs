@@ -146,7 +146,7 @@ impl Reconciliation {
         let mut erase = Vec::new();
         for (listed, id) in page.iter().zip(ids) {
             let step = step(listed.status(), known.of(id), terms);
-            comparison.found.note_told_once(id, step, true);
+            comparison.found.note_told_once(id, L::KIND, step, true);
             comparison.would(id, step);
             match step {
                 ReconcileAction::Nothing | ReconcileAction::Ghost => {}

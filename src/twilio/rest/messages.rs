@@ -1,4 +1,4 @@
-//! Messages: metadata, text, lists, redaction, deletion
+//! Messages: metadata, text, lists, sending, redaction, deletion
 //! (<https://www.twilio.com/docs/messaging/api/message-resource>), and their media
 //! (<https://www.twilio.com/docs/messaging/api/media-resource>).
 //!
@@ -144,6 +144,41 @@ impl TwilioClient {
             url = url.with("DateSent<", &until.in_seconds());
         }
         Pages::new(url, "messages")
+    }
+
+    /// Returns an account's messages from one address to another, newest first. Sends no request yet.
+    pub fn messages_between(
+        &self,
+        account: &Account,
+        from: &str,
+        to: &str,
+    ) -> Pages<MessageResource> {
+        let url = account
+            .account_url("/Messages.json")
+            .with("PageSize", "1000")
+            .with("From", from)
+            .with("To", to);
+        Pages::new(url, "messages")
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// After [`RestError::Transient`] and [`RestError::Shape`] the message may have been sent.
+    pub async fn send_message(
+        &self,
+        account: &Account,
+        from: &str,
+        to: &str,
+        body: &str,
+    ) -> Result<MessageResource, RestError> {
+        let url = account.account_url("/Messages.json");
+        let form = [("From", from), ("To", to), ("Body", body)];
+        let answer = self.send(account, Method::POST, url, Some(&form)).await?;
+        if let Some(failure) = answer.failure {
+            return Err(failure);
+        }
+        parsed(&answer.body)
     }
 
     /// Returns every file of a message. For seconds after its arrival the list can be shorter than

@@ -5,7 +5,10 @@ use serde_json::json;
 use super::NewEntry;
 use crate::{
     evidence::event::AuditEvent,
-    model::{actor::Initiator, reconciled::Reconciled, sid::AccountSid, time::Timestamp},
+    model::{
+        actor::Initiator, media::MediaKind, reconciled::Reconciled, sid::AccountSid,
+        time::Timestamp,
+    },
 };
 
 impl NewEntry {
@@ -20,21 +23,22 @@ impl NewEntry {
         let details = json!({
             "account": account, "since": since, "listed": found.listed, "announced": found.announced, "advanced": found.advanced,
             "erased": found.erased, "ghosts": found.ghosts, "absent_not_told": found.absent_not_told,
-            "completed_not_told": found.completed_not_told,
+            "completed_not_told": found.completed_not_told, "messages_not_told": found.messages_not_told,
         });
         Self::new(at, by, AuditEvent::ReconcileDone, None, details)
     }
 
-    /// An existing account was listed completely.
+    /// The communications of a kind of an existing account were listed completely.
     pub fn backfill_done(
         at: Timestamp,
         account: &AccountSid,
+        kind: MediaKind,
         since: Timestamp,
         until: Timestamp,
         listed: i64,
         announced: i64,
     ) -> Self {
-        let details = json!({ "account": account, "since": since, "until": until, "listed": listed, "announced": announced });
+        let details = json!({ "account": account, "kind": kind, "since": since, "until": until, "listed": listed, "announced": announced });
         Self::new(
             at,
             Initiator::Operator,

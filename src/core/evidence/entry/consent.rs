@@ -11,6 +11,7 @@ use crate::{
         actor::Initiator,
         consent::{Statement, Whom},
         id::RecordingId,
+        sid::MessageSid,
         subject::Conversation,
         time::Timestamp,
     },
@@ -43,6 +44,28 @@ impl NewEntry {
             Whom::Leg(conversation, _) => details["conversation"] = json!(conversation),
         }
         Self::new(at, by, AuditEvent::ConsentRecorded, None, details)
+    }
+
+    /// The notice of a thread was handed to the source, as this message: the text by its digest.
+    pub fn notice_sent(
+        at: Timestamp,
+        thread: &Conversation,
+        message: &MessageSid,
+        disclosure: &str,
+        policy_version: &str,
+    ) -> Self {
+        let details = json!({
+            "conversation": thread, "message_sid": message, "disclosure": disclosure, "policy_version": policy_version,
+        });
+        let event = AuditEvent::NoticeSent;
+        Self::new(at, Initiator::Vault, event, None, details)
+    }
+
+    /// The source did not take or deliver the notice of a thread, with its error code if it gave one.
+    pub fn notice_refused(at: Timestamp, thread: &Conversation, code: Option<i64>) -> Self {
+        let details = json!({ "conversation": thread, "error_code": code });
+        let event = AuditEvent::NoticeRefused;
+        Self::new(at, Initiator::Vault, event, None, details)
     }
 
     /// The recording lacks the required evidence of consent, and is shredded at this time unless

@@ -44,6 +44,8 @@ impl AuditEvent {
             Self::PolicyPublished => "a version of the policy was published",
             Self::PartiesNamed => "parties of a conversation were named",
             Self::ConsentRecorded => "a statement of consent was recorded",
+            Self::NoticeSent => "a person was sent the notice that messages are kept",
+            Self::NoticeRefused => "the notice that messages are kept could not be sent",
             Self::RecordingQuarantined => "a recording was put in quarantine",
             Self::RecordingReleased => "a recording was released from quarantine",
             Self::RecordingRevoked => "a recording was closed by a revocation",

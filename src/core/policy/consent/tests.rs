@@ -459,6 +459,17 @@ proptest! {
     }
 
     #[test]
+    fn any_word_that_somebody_was_told_changes_nothing(parties in any_parties(), before in proptest::collection::vec(any_statement(), 0..6), more in any_statement()) {
+        let recording = recording(RecordingState::Sealed, "standard", "");
+        let purpose = "training".parse().unwrap();
+        let less = Consents { parties, statements: before };
+        let mut told = less.clone();
+        told.statements.push(Statement { answer: Answer::Informed, ..more });
+        prop_assert_eq!(less.cover(&recording, &purpose, NOW), told.cover(&recording, &purpose, NOW));
+        prop_assert_eq!(less.renew(&recording, &purpose, "2", NOW), told.renew(&recording, &purpose, "2", NOW));
+    }
+
+    #[test]
     fn any_order_of_statements_says_the_same(parties in any_parties(), said in proptest::collection::vec(any_statement(), 0..6)) {
         let recording = recording(RecordingState::Sealed, "standard", "");
         let purpose = "training".parse().unwrap();

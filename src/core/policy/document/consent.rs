@@ -3,6 +3,7 @@
 use crate::model::{
     consent::{Answer, OptOut},
     name::Purpose,
+    word::{UnknownWord, unknown},
 };
 
 /// `[consent]`: the questions in calls, and the meaning of messages.
@@ -12,7 +13,33 @@ pub struct ConsentRules {
     pub voice: Option<VoiceConsent>,
     /// The meaning of messages; a message without a rule means nothing.
     pub messages: Vec<MessageRule>,
+    /// What people are told before their messages are kept; `None`: nothing.
+    pub messages_first: Option<MessagesFirst>,
 }
+
+/// `[consent.messages_first]`: the notice at the beginning of a thread.
+#[derive(Debug)]
+pub struct MessagesFirst {
+    /// The notice; names the controller and every processor.
+    pub text: String,
+    /// Who sends it.
+    pub sent_by: NoticeSender,
+}
+
+/// Who sends the notice.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
+#[strum(parse_err_ty = UnknownWord, parse_err_fn = unknown::<Self>)]
+pub enum NoticeSender {
+    /// The vault, over the source.
+    Vault,
+    /// An application, which reports it as a statement with the answer `informed`.
+    Application,
+}
+
+crate::word_set!(NoticeSender);
 
 /// `[consent.voice]`.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use super::{Reader, walk::Section};
 use crate::{
     model::{media::MediaKind, name::Purpose},
     policy::document::{
-        Basis, Collection, ContentRule, KEPT_UNSAID, Pattern, PurposeRule, Recipient, RemovedAtSource, Right,
-        ToRevoked, quote,
+        Basis, Collection, ContentRule, KEPT_UNSAID, Pattern, PurposeRule, Recipient,
+        RemovedAtSource, Right, ToRevoked, quote,
     },
 };
 

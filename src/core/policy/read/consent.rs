@@ -7,13 +7,14 @@ use super::{
 use crate::{
     model::{
         consent::{Answer, OptOut, RECORDING},
+        media::MediaKind,
         name::Purpose,
     },
     policy::{
         answer::plain,
         document::{
-            Basis, ConsentRules, Cue, MessageRule, Processor, PurposeRule, Spoken, VoiceConsent,
-            quote,
+            Basis, Collection, ConsentRules, Controller, Cue, MessageRule, MessagesFirst,
+            NoticeSender, Processor, PurposeRule, Spoken, VoiceConsent, quote,
         },
     },
 };
@@ -34,6 +35,9 @@ const TWILIO: &str = "Twilio";
 pub(super) struct Declared<'a> {
     pub(super) processors: Option<&'a [Processor]>,
     pub(super) purposes: Option<&'a [PurposeRule]>,
+    pub(super) controller: Option<&'a Controller>,
+    /// The inner value is `None` for a file that has none.
+    pub(super) collection: Option<Option<&'a Collection>>,
 }
 
 impl Reader<'_> {
@@ -50,10 +54,60 @@ impl Reader<'_> {
         let messages = self.each(&mut section, "messages", |reader, section| {
             reader.message_rule(section, declared, &mut taken)
         });
+        let messages_first = section.given("messages_first", |section| {
+            let section = section.section("messages_first", self.faults)?;
+            self.messages_first(section, declared)
+        });
         section.finish(self.faults);
         Some(ConsentRules {
             voice: voice?,
             messages: messages?,
+            messages_first: messages_first?,
+        })
+    }
+
+    /// Parses the notice at the beginning of a thread. Without consent as the basis nothing would wait
+    /// for an answer.
+    fn messages_first(
+        &mut self,
+        mut section: Section<'_, '_>,
+        declared: &Declared<'_>,
+    ) -> Option<MessagesFirst> {
+        let line = section.line;
+        let text = section.text("text", self.faults).and_then(|text| {
+            let said = self.bounded(&text, "text", MAX_REPLY)?;
+            let controller = declared
+                .controller
+                .map(|controller| controller.name.as_str());
+            self.naming(&text, said, declared, controller)
+        });
+        let sent_by = section.given("sent_by", |section| {
+            section.parsed::<NoticeSender>("sent_by", self.faults)
+        });
+        section.finish(self.faults);
+        let before = self.faults.count();
+        if let Some(collection) = declared.collection {
+            let keeps = |collection: &Collection| collection.kinds.contains(&MediaKind::Message);
+            let waits = |collection: &Collection| {
+                collection.basis == Some(Basis::Consent) && collection.quarantine.is_some()
+            };
+            if !collection.is_some_and(keeps) {
+                self.faults.add(
+                    line,
+                    "`[messages_first]` needs `\"message\"` among the `kinds` of `[collection]`: no message is kept",
+                );
+            }
+            if !collection.is_some_and(waits) {
+                self.faults.add(
+                    line,
+                    "`[messages_first]` needs `basis = \"consent\"` and a `quarantine` in `[collection]`: otherwise no message waits for an answer",
+                );
+            }
+        }
+        (self.faults.count() == before).then_some(())?;
+        Some(MessagesFirst {
+            text: text?,
+            sent_by: sent_by?.map_or(NoticeSender::Vault, |sent_by| sent_by.value),
         })
     }
 
@@ -208,6 +262,17 @@ impl Reader<'_> {
     /// Checks a disclosure: it must name every processor of the recordings.
     fn disclosing(&mut self, text: &At<&str>, declared: &Declared<'_>) -> Option<String> {
         let said = self.bounded(text, "text", MAX_SPOKEN)?;
+        self.naming(text, said, declared, None)
+    }
+
+    /// Checks that a text names every processor, and the controller if one is given.
+    fn naming(
+        &mut self,
+        text: &At<&str>,
+        said: String,
+        declared: &Declared<'_>,
+        too: Option<&str>,
+    ) -> Option<String> {
         let lower = said.to_lowercase();
         let names = declared
             .processors
@@ -216,6 +281,7 @@ impl Reader<'_> {
             .map(|processor| processor.name.as_str());
         let mut missing: Vec<&str> = names
             .chain([TWILIO])
+            .chain(too)
             .filter(|name| !lower.contains(&name.to_lowercase()))
             .collect();
         missing.dedup();
@@ -226,7 +292,8 @@ impl Reader<'_> {
         self.faults.add(
             text.line,
             format!(
-                "`text` must name every processor; it does not name `{}`",
+                "`text` must name {}every processor; it does not name `{}`",
+                too.map_or("", |_| "the controller and "),
                 names.join("`, `")
             ),
         );
@@ -358,6 +425,10 @@ impl Reader<'_> {
             );
         }
         match rule.answer {
+            Some(Answer::Informed) => self.faults.add(
+                line,
+                "`answer` in `[[messages]]`: `informed` is what the person was told, not what they say",
+            ),
             None if rule.reply.is_none() => self.faults.add(
                 line,
                 "this `[[messages]]` has no effect: give it an `answer` or a `reply`",

@@ -305,6 +305,7 @@ const PLACES: &[(Call, &str, &str)] = &[
     ),
     (Call::MessageList, "GET", "Messages.json"),
     (Call::MessageFetch, "GET", "Messages/SM1.json"),
+    (Call::MessageCreate, "POST", "Messages.json"),
     (Call::MessageUpdate, "POST", "Messages/SM1.json"),
     (Call::MessageDelete, "DELETE", "Messages/SM1.json"),
     (Call::MessageMediaList, "GET", "Messages/SM1/Media.json"),

@@ -18,7 +18,7 @@ use self::{
     people::{ChatAuthor, members_of, others},
     states::{MessageState, MessageStates},
 };
-use super::{MessageIntake, Told, tier_of};
+use super::{MessageIntake, tier::tier_of, told::Told};
 use crate::{
     db::{
         self, Db,

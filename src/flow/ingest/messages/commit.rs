@@ -24,6 +24,7 @@ use crate::{
         ingest::{
             arriving::quarantine_uncovered,
             keep::{NOT_KEPT, lets_go_unheard, reason_of},
+            messages::notice::tell_first,
         },
         units::unit_with_keys,
     },
@@ -270,7 +271,8 @@ async fn share_names(unit: &mut Unit, told: &[&Announcement]) -> Result<(), db::
 }
 
 /// Applies what follows when messages are entered: files are fetched, the source's copies are deleted
-/// when it is time, and messages without evidence of consent are in quarantine.
+/// when it is time, and messages without evidence of consent are in quarantine, of which their person
+/// is told.
 pub(super) async fn follow_entering(
     unit: &mut Unit,
     rulebook: &Rulebook,
@@ -297,5 +299,6 @@ pub(super) async fn follow_entering(
         let period = policy::quarantine(recording, rulebook)?;
         Some((recording.clone(), now.after(period)))
     });
-    quarantine_uncovered(unit, waiting.collect(), now).await
+    let closed = quarantine_uncovered(unit, waiting.collect(), now).await?;
+    tell_first(unit, rulebook, &closed, now).await
 }

@@ -6,14 +6,16 @@
 use std::sync::Arc;
 
 use super::{
-    LINE, MessageIntake,
+    MessageIntake,
     chats::{
         ChatIntake, present_edit,
         source::{self, ChatSource},
         states::MessageState,
     },
     commit::follow_entering,
-    contact_of, content_tiers, erase_at, form_of,
+    erase_at,
+    tier::content_tiers,
+    told::{LINE, contact_of, form_of, leg},
 };
 use crate::{
     db::{
@@ -156,7 +158,7 @@ impl MessageFetching {
     /// Fetches a message of Programmable Messaging.
     async fn message(&self, recording: &Recording) -> Result<FetchedMessage, FetchFailure> {
         let resource = self.resource(recording).await?;
-        let author = recording.author.clone().unwrap_or_else(|| super::leg(LINE));
+        let author = recording.author.clone().unwrap_or_else(|| leg(LINE));
         let thread = self.intake.place(recording.account(), &resource).await;
         let ends = [&resource.from, &resource.to];
         Ok(FetchedMessage {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::consent::{Answer, OptOut};
+use crate::policy::document::NoticeSender;
 use crate::samples::asking;
 
 fn read(text: &str) -> ConsentRules {
@@ -348,4 +349,46 @@ proptest! {
             prop_assert!(!faults.is_empty());
         }
     }
+}
+
+/// The shipped file with what a notice needs.
+fn with_notice(collection: &str, first: &str) -> String {
+    let text = SHIPPED.replacen(
+        "[collection]\n",
+        "[collection]\nkinds = [\"call\", \"message\"]\n",
+        1,
+    );
+    let text = text.replacen("basis = \"legitimate-interest\"", collection, 1);
+    format!("{text}\n[consent.messages_first]\n{first}\n")
+}
+
+#[test]
+fn a_notice_names_controller_and_processors_and_something_waits_for_its_answer() {
+    let consent = "basis = \"consent\"";
+    let named = "text = \"Example Company keeps this. Twilio carries it.\"";
+    let first = read(&with_notice(consent, named)).messages_first.unwrap();
+    assert_eq!(first.sent_by, NoticeSender::Vault);
+    let by_application = format!("{named}\nsent_by = \"application\"");
+    let first = read(&with_notice(consent, &by_application)).messages_first;
+    assert_eq!(first.unwrap().sent_by, NoticeSender::Application);
+
+    let faults = |collection: &str, first: &str| faults(&with_notice(collection, first)).join("\n");
+    let nameless = faults(consent, "text = \"We keep this. Twilio carries it.\"");
+    assert!(
+        nameless.contains("does not name `Example Company`"),
+        "{nameless}"
+    );
+    let nameless = faults(consent, "text = \"Example Company keeps this.\"");
+    assert!(nameless.contains("does not name `Twilio`"), "{nameless}");
+    let open = faults("basis = \"contract\"", named);
+    assert!(open.contains("no message waits for an answer"), "{open}");
+    let someone = faults(consent, &format!("{named}\nsent_by = \"nobody\""));
+    assert!(someone.contains("sent_by"), "{someone}");
+    let calls = with_notice(consent, named).replacen("kinds = [\"call\", \"message\"]\n", "", 1);
+    let calls = super::faults(&calls).join("\n");
+    assert!(calls.contains("no message is kept"), "{calls}");
+    let said = with_notice(consent, named)
+        + "\n[[consent.messages]]\nwords = [\"told\"]\nanswer = \"informed\"\npurposes = [\"recording\"]\n";
+    let said = super::faults(&said).join("\n");
+    assert!(said.contains("not what they say"), "{said}");
 }

@@ -5,7 +5,7 @@
 
 use crate::{
     flow::consent::parties::members::Member,
-    flow::ingest::messages::{LINE, leg},
+    flow::ingest::messages::told::{LINE, leg},
     model::{
         details::Participant,
         name::LegName,

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::{
     db::{Db, chats},
     flow::{
-        ingest::{failure::FetchFailure, messages::form_of},
+        ingest::{failure::FetchFailure, messages::told::form_of},
         twilio_access::TwilioAccess,
     },
     model::{

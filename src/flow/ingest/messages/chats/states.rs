@@ -15,7 +15,7 @@ use crate::{
     evidence::NewEntry,
     flow::{
         error::Error,
-        ingest::{keep::Admission, messages::content_tiers},
+        ingest::{keep::Admission, messages::tier::content_tiers},
         reclassification::Reclassification,
         wakeups::Wakeups,
     },
