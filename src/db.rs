@@ -58,6 +58,7 @@ pub mod retention;
 pub mod revocations;
 pub mod row;
 mod schema;
+pub mod session_calls;
 pub mod shreds;
 pub mod signing_keys;
 pub mod sources;

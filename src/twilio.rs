@@ -50,7 +50,10 @@ pub use message::{IncomingMessage, MessageAddress, MessageMedia, MessageStatusCa
 pub use params::CallbackError;
 pub use parties::CallbackParties;
 pub use personal::PersonalText;
-pub use proxy::InteractionCallback;
+pub use proxy::{
+    Interaction, InteractionCallback, InteractionKind, InteractionSide, ProxyParticipant,
+    ProxySession,
+};
 pub use public_url::PublicUrl;
 pub use received_form::ReceivedForm;
 pub use rest::{

@@ -19,7 +19,7 @@ use crate::{
         name::{Label, LegName, Tier},
         recording::{Recording, RecordingState as Life},
         residue::{Residue, residue_of},
-        sid::{AccountSid, CallSid, ChatSid, ConferenceSid, RoomSid, SourceSid},
+        sid::{AccountSid, CallSid, ChatSid, ConferenceSid, ProxySessionSid, RoomSid, SourceSid},
         source::{CopyKind, CopyState, SourceCopy, SourceState},
         subject::{Conversation, ThreadId},
         text::PolicyVersion,
@@ -52,9 +52,11 @@ pub(crate) struct RecordingBody {
     chat_sid: Option<ChatSid>,
     /// The video room of a track or composition; otherwise null.
     room_sid: Option<RoomSid>,
-    /// Who wrote a message, by their place in the thread or chat: `contact` or a participation, or
-    /// `line` for nobody's own. Who published a track, by their place in the room: the participant's
-    /// id in lower case.
+    /// The session of Proxy that a text or a recorded call goes through. Null for others.
+    session_sid: Option<ProxySessionSid>,
+    /// Who wrote a message, by their place in the thread, chat or session: `contact` or a
+    /// participation, or `line` for nobody's own. Who published a track, by their place in the room:
+    /// the participant's id in lower case.
     author: Option<LegName>,
     /// The recording component, as reported by the source.
     #[schema(max_length = 64, examples("DialVerb"))]
@@ -185,7 +187,8 @@ impl From<Recording> for RecordingBody {
             conference_sid: recording.conference,
             room_sid: recording.thread.clone().and_then(Conversation::into_room),
             thread_id: recording.thread.clone().and_then(Conversation::into_thread),
-            chat_sid: recording.thread.and_then(Conversation::into_chat),
+            chat_sid: recording.thread.clone().and_then(Conversation::into_chat),
+            session_sid: recording.thread.and_then(Conversation::into_session),
             author: recording.author,
             source: recording.source,
             source_status: recording.source_status,

@@ -26,6 +26,8 @@ use crate::db::audit::AuditOrder;
         super::twilio::consent::voice_got,
         super::twilio::consent::message_posted,
         super::twilio::consent::message_got,
+        super::twilio::interactions::interaction_posted,
+        super::twilio::interactions::interaction_got,
         super::twilio::messages::status_posted,
         super::twilio::conversations::event_posted,
         super::twilio::conversations::event_got,

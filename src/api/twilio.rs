@@ -3,6 +3,7 @@
 pub(super) mod consent;
 pub(super) mod conversations;
 pub(super) mod events;
+pub(super) mod interactions;
 pub(super) mod messages;
 mod signed;
 pub(super) mod transcripts;
@@ -41,6 +42,10 @@ pub(super) fn routes() -> Router<Api> {
         .route(
             "/conversations",
             told(post(conversations::event_posted).get(conversations::event_got)),
+        )
+        .route(
+            "/proxy",
+            told(post(interactions::interaction_posted).get(interactions::interaction_got)),
         )
         .route(
             "/intelligence",

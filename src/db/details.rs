@@ -104,10 +104,8 @@ pub async fn sealed_of(
         }
         Conversation::Conference(_) => "conference_sid = $1",
         Conversation::Thread(_) | Conversation::Chat(_) | Conversation::Room(_) => "thread = $1",
-        // No recording has a column for this kind of conversation.
-        Conversation::Session(_) => {
-            return Ok(Vec::new());
-        }
+        // The parties of a call through a session are the call's.
+        Conversation::Session(_) => "thread = $1 AND call_sid IS NULL",
     };
     let sql = format!(
         "/* details.sealed_of */ SELECT id FROM recordings WHERE {clause} AND state = 'sealed' ORDER BY id"

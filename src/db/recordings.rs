@@ -248,11 +248,10 @@ pub async fn of_conversation(
     let clause = match conversation {
         Conversation::Call(_) => "call_sid = $1 AND conference_sid IS NULL",
         Conversation::Conference(_) => "conference_sid = $1",
-        Conversation::Thread(_) | Conversation::Chat(_) | Conversation::Room(_) => "thread = $1",
-        // No recording has a column for this kind of conversation.
-        Conversation::Session(_) => {
-            return Ok(Vec::new());
-        }
+        Conversation::Thread(_)
+        | Conversation::Chat(_)
+        | Conversation::Room(_)
+        | Conversation::Session(_) => "thread = $1",
     };
     let sql =
         format!("/* recordings.of_conversation */ SELECT {COLUMNS} FROM recordings WHERE {clause}");

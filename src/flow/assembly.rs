@@ -35,6 +35,7 @@ use super::{
             notice::Notices,
         },
         parties::PartyLookup,
+        sessions::SessionReading,
         videos::VideoIntake,
     },
     liveness::Liveness,
@@ -267,6 +268,12 @@ impl Flow {
             Arc::clone(&twilio),
             Arc::clone(&consents),
         );
+        let sessions = SessionReading::new(
+            db.clone(),
+            Arc::clone(&twilio),
+            Arc::clone(&parties),
+            Arc::clone(&reclassification),
+        );
         let files = FileFetching::new(vault.clone(), db.clone(), Arc::clone(&twilio));
         let fetching = Fetching::new(
             vault.clone(),
@@ -322,6 +329,7 @@ impl Flow {
             files,
             chats,
             notices,
+            sessions,
             deletion,
             shredding: Arc::clone(&shredding),
             transcription,

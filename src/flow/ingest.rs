@@ -8,6 +8,7 @@ mod film;
 pub(super) mod keep;
 pub(super) mod messages;
 pub(super) mod parties;
+pub(super) mod sessions;
 mod source;
 pub(super) mod videos;
 

@@ -14,6 +14,7 @@ mod chats;
 pub(super) mod compare;
 mod list;
 mod messages;
+mod sessions;
 mod step;
 mod turn;
 mod videos;
@@ -377,13 +378,14 @@ impl Reconciliation {
                 comparison.found.ghost(recording.id);
             }
         }
+        let has_sessions = self.walk_sessions(comparison, since).await?;
         let window = ListWindow {
             since,
             until: None,
             with_deleted: false,
         };
         if self.lists(MediaKind::Message) {
-            self.walk_messages(comparison, window).await?;
+            self.walk_messages(comparison, window, has_sessions).await?;
         }
         self.walk_chats(comparison, since).await
     }

@@ -27,6 +27,7 @@ use super::{
         fetched::Fetched,
         fetching::Fetching,
         messages::{chats::read::ChatReading, files::FileFetching, notice::Notices},
+        sessions::SessionReading,
     },
     liveness::{Liveness, Task},
     patience::WorkSettings,
@@ -48,6 +49,8 @@ pub(super) struct Performers {
     pub(super) files: FileFetching,
     /// Reads participants of chats.
     pub(super) chats: ChatReading,
+    /// Reads participants of sessions.
+    pub(super) sessions: SessionReading,
     /// Deletes copies at the source.
     pub(super) deletion: SourceDeletion,
     /// Deletes ciphertext after a shred.
@@ -231,6 +234,10 @@ impl Worker {
             }),
             WorkKind::ReadChat => Box::pin(async move {
                 let read = performers.chats.read(&typed(lease)?).await;
+                read.map_err(|failure| failure.into_setback(&self.settings))
+            }),
+            WorkKind::ReadSession => Box::pin(async move {
+                let read = performers.sessions.read(&typed(lease)?).await;
                 read.map_err(|failure| failure.into_setback(&self.settings))
             }),
             WorkKind::DeleteCiphertext => Box::pin(async move {

@@ -15,7 +15,8 @@ pub use self::{
     session::{ProxyParticipant, ProxySession},
 };
 use super::{
-    fields::NamedFields, params::CallbackError, received_form::ReceivedForm, signature::Verified,
+    fields::NamedFields, own_query::own_query, params::CallbackError, received_form::ReceivedForm,
+    signature::Verified,
 };
 use crate::model::sid::AccountSid;
 
@@ -26,6 +27,8 @@ pub struct InteractionCallback {
     pub account: AccountSid,
     /// The interaction as it is now.
     pub interaction: Interaction,
+    /// The query parameters of our own URL, in order, for classification.
+    pub query: Vec<(String, String)>,
     /// The whole form as received.
     pub form: ReceivedForm,
 }
@@ -39,6 +42,7 @@ impl InteractionCallback {
         Ok(Self {
             account: verified.account().clone(),
             interaction: Interaction::read(&NamedFields::of_form(verified), "interaction")?,
+            query: own_query(verified),
             form: ReceivedForm::of(verified),
         })
     }

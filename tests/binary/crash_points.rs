@@ -4,7 +4,8 @@ use recvault::model::crash;
 
 use crate::{
     book::{self, Entry},
-    crash_chats, crash_messages, crash_notice, crash_repeats, crash_rooms, crash_turn,
+    crash_chats, crash_messages, crash_notice, crash_repeats, crash_rooms, crash_sessions,
+    crash_turn,
     database::Kind,
     invariants::{self, Found},
     sources,
@@ -42,6 +43,7 @@ fn every_named_place_is_tried() {
         crash_notice::TRIED,
         crash_repeats::TRIED,
         crash_rooms::TRIED,
+        crash_sessions::TRIED,
         &crash_turn::tried(),
         sources::TRIED,
     ]

@@ -29,6 +29,7 @@ mod crash_notice;
 mod crash_random;
 mod crash_repeats;
 mod crash_rooms;
+mod crash_sessions;
 mod crash_turn;
 mod database;
 mod demo;

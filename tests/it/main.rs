@@ -49,6 +49,7 @@ mod restoring;
 mod revoking;
 mod rooms;
 mod service;
+mod sessions;
 mod shredding;
 mod signing;
 mod silence;

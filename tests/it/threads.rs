@@ -80,7 +80,7 @@ impl TestVault {
         id_of(new)
     }
 
-    async fn reads(&self, id: RecordingId) -> String {
+    pub(crate) async fn reads(&self, id: RecordingId) -> String {
         let grant = granted(self, id, "see").await;
         let path = format!("/v1/media/{}/transcript.json", token_of(&grant));
         let text = self.anybody().get(&path).await;

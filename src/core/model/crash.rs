@@ -20,6 +20,8 @@ pub const POINTS: &[&str] = &[
     "edits.entered",
     "notice.before_send",
     "notice.after_send",
+    "sessions.noted",
+    "sessions.named",
     "shred.before_commit",
     "shred.after_commit",
     "remove.after_delete",

@@ -115,9 +115,12 @@ const fn periods(kind: CopyKind) -> &'static [Period] {
     match kind {
         CopyKind::Recording => &[RECORDING_METADATA, UNSTATED_BACKUPS],
         CopyKind::Track | CopyKind::Composition => &[VIDEO_METADATA, UNSTATED_BACKUPS],
-        CopyKind::Transcription | CopyKind::AddOn | CopyKind::File | CopyKind::Participant => {
-            &[UNSTATED_BACKUPS]
-        }
+        CopyKind::Transcription
+        | CopyKind::AddOn
+        | CopyKind::File
+        | CopyKind::Participant
+        | CopyKind::Interaction
+        | CopyKind::Session => &[UNSTATED_BACKUPS],
         CopyKind::Transcript => &[SENTENCES, UNSTATED_BACKUPS],
         CopyKind::Message => &[MESSAGE_LOGS, MESSAGE_BACKUPS, BULK_EXPORTS, ARCHIVE],
         CopyKind::ChatMessage | CopyKind::Chat => &[CHAT_PERSONAL_DATA, UNSTATED_BACKUPS],

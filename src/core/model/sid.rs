@@ -77,7 +77,7 @@ sid!(/** A participant of a session of Proxy. */ ProxyParticipantSid, "KP");
 sid!(/** The recording of one track of a video room. */ TrackRecordingSid, "RT");
 sid!(/** Tracks of a video room put together. */ CompositionSid, "CJ");
 sid!(/** A participant of a video room. */ RoomParticipantSid, "PA");
-sid!(/** A recording, message, track or composition, as the source names it. */ SourceSid, "RE" or "SM" or "MM" or "RT" or "CJ");
+sid!(/** A recording, message, text, track or composition, as the source names it. */ SourceSid, "RE" or "SM" or "MM" or "IM" or "KI" or "RT" or "CJ");
 sid!(/** An API key. */ ApiKeySid, "SK");
 sid!(/** The public half of a customer's key pair. */ PublicKeySid, "CR");
 

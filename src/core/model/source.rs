@@ -59,6 +59,10 @@ pub enum CopyKind {
     Composition,
     /// The identity of a participant of a video room, `PA…`.
     Participant,
+    /// A text or call through a session of Proxy, `KI…`.
+    Interaction,
+    /// A session of Proxy that is over, `KC…`.
+    Session,
 }
 
 /// The state of the deletion of a copy.
@@ -205,7 +209,7 @@ mod tests {
     #[test]
     fn words_come_back_as_they_went() {
         crate::samples::words_are::<CopyKind>(
-            "recording transcription add-on transcript object message file chat-message chat track composition participant",
+            "recording transcription add-on transcript object message file chat-message chat track composition participant interaction session",
         );
         crate::samples::words_are::<CopyState>("there not-deletable-yet deleted confirmed left");
         crate::samples::json_has_the_words::<CopyKind>();

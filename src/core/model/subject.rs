@@ -246,7 +246,7 @@ impl FromStr for Address {
 }
 
 /// A conversation: it groups recordings of any kind. It has no key. At present only calls,
-/// conferences, threads, chats and rooms are collected; no recording belongs to another kind.
+/// conferences, threads, chats, rooms and sessions are collected.
 #[derive(
     Clone,
     Debug,
@@ -312,8 +312,16 @@ impl Conversation {
         }
     }
 
+    /// Returns the session, if it is one.
+    pub fn into_session(self) -> Option<ProxySessionSid> {
+        match self {
+            Self::Session(sid) => Some(sid),
+            _ => None,
+        }
+    }
+
     /// Parses the id of a conversation that recordings can belong to at present: a call, a
-    /// conference, a thread, a chat or a room.
+    /// conference, a thread, a chat, a room or a session.
     ///
     /// # Errors
     /// [`UnknownConversation`]; also for the id of another kind.
@@ -324,7 +332,8 @@ impl Conversation {
                 | Self::Conference(_)
                 | Self::Thread(_)
                 | Self::Chat(_)
-                | Self::Room(_)),
+                | Self::Room(_)
+                | Self::Session(_)),
             ) => Ok(known),
             _ => Err(UnknownConversation),
         }
@@ -334,7 +343,7 @@ impl Conversation {
 /// The text is not a conversation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "expected `CA`, `CF`, `CH` or `RM` and 32 hex digits, or `thr_` and 32 lower-case hex digits"
+    "expected `CA`, `CF`, `CH`, `RM` or `KC` and 32 hex digits, or `thr_` and 32 lower-case hex digits"
 )]
 pub struct UnknownConversation;
 
@@ -540,7 +549,7 @@ mod tests {
             assert_eq!(serde_json::to_value(&conversation).unwrap(), text);
             assert_eq!(
                 Conversation::collected(&text).is_ok(),
-                matches!(letters, "CA" | "CF" | "CH" | "RM"),
+                matches!(letters, "CA" | "CF" | "CH" | "RM" | "KC"),
                 "{letters}"
             );
         }

@@ -42,8 +42,9 @@ CREATE TABLE recordings (
   source_sid TEXT NOT NULL,
   call_sid TEXT,                 -- CA…, where told
   conference_sid TEXT,           -- CF…, where told
-  -- thr_…: the thread of a message; CH…: its chat; RM…: the room of a track or composition; null for
-  -- calls, which have the two columns above
+  -- thr_… or KC…: the thread of a message, or the session that it or a call goes through; CH…: its
+  -- chat; RM…: the room of a track or composition; null for other calls, which have the two columns
+  -- above
   thread TEXT,
   -- who wrote or published it, by their leg of the thread or room; null: everybody in it made it
   -- together
@@ -197,8 +198,8 @@ CREATE INDEX receipts_tombstoned ON receipts (epoch, id) WHERE state = 'tombston
 -- the future with a holder beside it. Of the kinds that are about a recording, and of revocations,
 -- rows travel; the others are found again.
 CREATE TABLE work (
-  -- fetch | files | delete-ciphertext | delete-at-source | transcript | transcript-poll | chat |
-  -- revocation | notice | comparison | epoch-turn
+  -- fetch | files | session | delete-ciphertext | delete-at-source | transcript | transcript-poll |
+  -- chat | revocation | notice | comparison | epoch-turn
   kind TEXT NOT NULL,
   -- what it is about: rec_…; of a transcript its account, product and SID with slashes between; of a
   -- chat AC…/CH…; of a revocation rvk_…; of a notice thr_…; of a comparison AC…; of the epoch's turn
@@ -215,7 +216,7 @@ CREATE TABLE work (
   enqueued_at BIGINT NOT NULL,
   -- the recording, of the kinds that are about one
   recording_id TEXT GENERATED ALWAYS AS (
-    CASE WHEN kind IN ('fetch', 'files', 'delete-ciphertext', 'delete-at-source', 'transcript-poll') THEN subject END
+    CASE WHEN kind IN ('fetch', 'files', 'session', 'delete-ciphertext', 'delete-at-source', 'transcript-poll') THEN subject END
   ) STORED REFERENCES recordings (id),
   PRIMARY KEY (kind, subject)
 );
@@ -550,7 +551,8 @@ CREATE TABLE details (
 -- deletion.
 CREATE TABLE sources (
   recording_id TEXT NOT NULL REFERENCES recordings (id),
-  -- recording | transcription | add-on | transcript | object | message | file
+  -- recording | transcription | add-on | transcript | object | message | file |
+  -- interaction | session
   kind TEXT NOT NULL,
   sid TEXT NOT NULL,             -- the source's id: RE…, TR…, XR…, GT…; of an object its digest
   state TEXT NOT NULL,           -- there | not-deletable-yet | deleted | confirmed | left
@@ -566,6 +568,18 @@ CREATE TABLE sources (
 );
 CREATE INDEX sources_by_sid ON sources (sid);
 CREATE INDEX sources_not_deletable_yet ON sources (refused_at) WHERE state = 'not-deletable-yet';
+
+-- Calls that go through a session of Proxy: how the recording of a call finds its session. Found again
+-- at the source, so they do not travel.
+CREATE TABLE session_calls (
+  call_sid TEXT PRIMARY KEY,     -- CA…: one of the two calls
+  account TEXT NOT NULL,         -- AC…
+  session TEXT NOT NULL,         -- KC…
+  caller TEXT,                   -- KP…: the participant who called
+  callee TEXT,                   -- KP…: the participant who was called
+  told_at BIGINT NOT NULL        -- when the source told of it first
+);
+CREATE INDEX session_calls_by_time ON session_calls (told_at);
 
 -- Transcripts that the source made: those that wait to be filed, and which one is. Found again at
 -- the source, so they do not travel.

@@ -27,6 +27,9 @@ pub enum WorkKind {
     /// Fetch the files of a sealed message and seal them.
     #[strum(to_string = "files")]
     FetchFiles,
+    /// Read who takes part in the session of a recording.
+    #[strum(to_string = "session")]
+    ReadSession,
     /// Delete the ciphertext of a shredded recording and close its receipt.
     DeleteCiphertext,
     /// Delete the copies of a recording at the source.
@@ -71,7 +74,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_word() {
-        let words = "fetch files delete-ciphertext delete-at-source transcript transcript-poll chat revocation notice \
+        let words = "fetch files session delete-ciphertext delete-at-source transcript transcript-poll chat revocation notice \
                      comparison epoch-turn";
         crate::samples::words_are::<WorkKind>(words);
     }

@@ -114,6 +114,17 @@ impl StandIn {
         sid
     }
 
+    /// Changes the status of a session.
+    ///
+    /// # Panics
+    /// Without the session.
+    pub fn set_session_status(&self, session: &ProxySessionSid, status: &str) {
+        let mut state = self.world.state();
+        let owned = state.sessions.get_mut(session);
+        let owned = owned.expect("the session was added");
+        status.clone_into(&mut owned.facts.status);
+    }
+
     /// Signs the callback of an interaction.
     ///
     /// # Panics

@@ -10,6 +10,7 @@ pub(in crate::flow) mod commit;
 pub(in crate::flow) mod events;
 pub(in crate::flow) mod fetch;
 pub(in crate::flow) mod files;
+pub(in crate::flow) mod interactions;
 pub(in crate::flow) mod notice;
 mod tier;
 mod told;
@@ -42,6 +43,7 @@ use crate::{
         media::{MediaKind, SourceRef},
         recording::DiscoveredBy,
         sid::AccountSid,
+        source::SourceCopy,
         subject::{Address, Conversation},
         time::{Clock, Timestamp},
         transcript::Transcript,
@@ -149,7 +151,7 @@ impl MessageIntake {
             tier,
             ..announcement
         };
-        self.seal(announcement, content).await?;
+        self.seal(announcement, content, Vec::new()).await?;
         match in_group {
             Some(message) => self.regroup(&message, &parties).await,
             None => Ok(()),
@@ -157,6 +159,7 @@ impl MessageIntake {
     }
 
     /// Seals an announced message and makes it durable, unless it is sealed or shredded already.
+    /// `copies` are those at the source that it told of besides the message itself.
     ///
     /// # Errors
     /// As [`Self::keep`].
@@ -164,6 +167,7 @@ impl MessageIntake {
         &self,
         announcement: Announcement,
         content: MessageContent<'_>,
+        copies: Vec<SourceCopy>,
     ) -> Result<(), Error> {
         let erase_at = self.erase_at(&announcement.source_ref);
         let sealed = self.vault.seal_message(announcement.id, content).await?;
@@ -171,6 +175,7 @@ impl MessageIntake {
             .send(ArrivingMessage {
                 announcement,
                 sealed,
+                copies,
                 erase_at,
             })
             .await?;
@@ -432,6 +437,15 @@ impl MessageIntake {
     fn erase_at(&self, source_ref: &SourceRef) -> Option<Timestamp> {
         erase_at(&self.twilio, source_ref, self.clock.now())
     }
+}
+
+/// Returns fields in the form of a callback.
+pub(super) fn form_of(fields: &[(&str, Zeroizing<String>)]) -> Zeroizing<Vec<u8>> {
+    let pairs: Vec<(&str, &str)> = fields
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    Zeroizing::new(serde_json::to_vec(&pairs).expect("pairs of texts have a JSON form"))
 }
 
 /// Twilio deletes a message only some time after it was delivered

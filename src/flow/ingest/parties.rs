@@ -11,7 +11,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{failure::FetchFailure, keep::lets_go_unheard};
 use crate::{
-    db::{Db, details, parties, recordings, waiting, work::Lease},
+    db::{
+        self, Db, details,
+        outbox::OutboxKind,
+        parties, recordings, session_calls, waiting,
+        work::{self, Lease, WorkKind},
+    },
     flow::{
         consent::parties::PartyRegister, error::Error, reclassification::Reclassification,
         twilio_access::TwilioAccess,
@@ -119,6 +124,10 @@ impl PartyLookup {
         let Some(recording) = announced().await.map_err(FetchFailure::Ours)? else {
             return Ok(None);
         };
+        let recording = self
+            .in_its_session(recording)
+            .await
+            .map_err(FetchFailure::Ours)?;
         if lets_go_unheard(&self.rulebook, &recording).is_some() {
             // The parties of a recording that is not kept are not needed.
             return Ok(Some(FetchTarget {
@@ -149,6 +158,36 @@ impl PartyLookup {
         // A naming can shred it, or move it to another tier.
         let recording = announced().await.map_err(FetchFailure::Ours)?;
         Ok(recording.map(|recording| FetchTarget { recording, parties }))
+    }
+
+    /// Groups the recording of a call in the session that the call goes through, if one is known. A
+    /// session that becomes known later finds the recording.
+    async fn in_its_session(&self, recording: Recording) -> Result<Recording, Error> {
+        let Some(call) = recording
+            .call
+            .as_ref()
+            .filter(|_| recording.thread.is_none())
+        else {
+            return Ok(recording);
+        };
+        let Some(known) = session_calls::find(&mut self.db.read().await?, call).await? else {
+            return Ok(recording);
+        };
+        let grouped = self.db.unit("parties.in_its_session", async |mut unit| {
+            unit.without_entry("which session a call goes through is no act");
+            let calls = std::slice::from_ref(call);
+            let account = recording.account();
+            let ids = session_calls::group(&mut unit, account, calls, &known.session).await?;
+            let now = known.told_at;
+            unit.to_journal(OutboxKind::Recording, &ids, now);
+            work::enqueue(&mut unit, WorkKind::ReadSession, &ids, now).await?;
+            Ok::<_, db::Error>(())
+        });
+        grouped.await?;
+        Ok(Recording {
+            thread: Some(Conversation::Session(known.session)),
+            ..recording
+        })
     }
 
     /// Looks up the participants of a recording at the source, if the account wants that and they

@@ -3,7 +3,7 @@
 //! Owns what is particular to messages: their statuses, and how one is announced without a callback.
 //! Refuses to decide what a listed item needs (`step`).
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::future::try_join_all;
 
@@ -14,6 +14,8 @@ use super::{
     step::{ReconcileAction, step},
 };
 use crate::{
+    db::sources,
+    flow::error::Error,
     model::{
         id::RecordingId,
         media::{MediaKind, SourceRef},
@@ -34,10 +36,12 @@ impl Reconciliation {
         &self,
         comparison: &mut Comparison<'_>,
         window: ListWindow,
+        has_sessions: bool,
     ) -> Result<(), ReconcileFailure> {
         let mut list = Lister::of(&self.twilio.client, comparison.account, window);
         while let Some(page) = list.next().await? {
-            self.compare_messages(comparison, &page).await?;
+            self.compare_messages(comparison, &page, has_sessions)
+                .await?;
         }
         Ok(())
     }
@@ -46,10 +50,16 @@ impl Reconciliation {
         &self,
         comparison: &mut Comparison<'_>,
         page: &[MessageResource],
+        has_sessions: bool,
     ) -> Result<(), ReconcileFailure> {
         let account = comparison.account.sid();
         let vault = self.vault.id();
-        let named = page.iter().filter_map(|listed| {
+        let sids: BTreeSet<String> = page.iter().map(|listed| listed.sid.to_string()).collect();
+        let mut tx = self.db.read().await.map_err(Error::from)?;
+        let legs = sources::legs(&mut tx, &sids).await.map_err(Error::from)?;
+        drop(tx);
+        let own = |listed: &&MessageResource| !legs.contains(listed.sid.as_str());
+        let named = page.iter().filter(own).filter_map(|listed| {
             let source = SourceRef::parse(account.clone(), listed.sid.as_str()).ok()?;
             Some((listed, source.recording_id(vault)))
         });
@@ -64,7 +74,7 @@ impl Reconciliation {
         for (listed, id) in named {
             let is_whole = |recording: &Recording| recording.is_complete_at_source();
             let is_expected = !known.of(id).recording.is_some_and(is_whole)
-                && is_expected_soon(listed, terms.now);
+                && is_expected_soon(listed, has_sessions, terms.now);
             let step = match step(status(listed), known.of(id), terms) {
                 ReconcileAction::Announce | ReconcileAction::Advance if is_expected => {
                     ReconcileAction::Nothing
@@ -99,9 +109,10 @@ impl Reconciliation {
 }
 
 /// Returns whether the callback of an incoming message may still come. It has more than the list: on
-/// accounts with Message Redaction it alone has the text.
-fn is_expected_soon(listed: &MessageResource, now: Timestamp) -> bool {
-    listed.is_inbound()
+/// accounts with Message Redaction it alone has the text. In an account with sessions, either
+/// direction may be the one half of a text through a session whose callback comes.
+fn is_expected_soon(listed: &MessageResource, has_sessions: bool, now: Timestamp) -> bool {
+    (listed.is_inbound() || has_sessions)
         && listed
             .date_sent
             .is_some_and(|sent| sent.after(CALLBACK_COMES_WITHIN) > now)

@@ -8,7 +8,8 @@ use crate::{db::work::WorkKind, flow::patience::WorkSettings};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "lowercase")]
 pub(super) enum Lane {
-    /// Fetches of recordings and of messages' files, notices, and deletions of ciphertext.
+    /// Fetches of recordings and of messages' files, participants of sessions, notices, and deletions of
+    /// ciphertext.
     Media,
     /// Deletions at the source. They are many after a revocation, and slow, because requests are
     /// rate-limited: they must not delay fetches.
@@ -42,6 +43,7 @@ impl Lane {
                 WorkKind::FetchMedia,
                 WorkKind::FetchFiles,
                 WorkKind::SendNotice,
+                WorkKind::ReadSession,
                 WorkKind::DeleteCiphertext,
             ],
             Self::Source => &[WorkKind::DeleteAtSource],

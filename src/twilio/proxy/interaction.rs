@@ -5,7 +5,10 @@ use serde_json::Value;
 use crate::{
     model::{
         media::SourceRef,
-        sid::{AccountSid, InteractionSid, ProxyParticipantSid, ProxyServiceSid, ProxySessionSid},
+        sid::{
+            AccountSid, CallSid, InteractionSid, MessageSid, ProxyParticipantSid, ProxyServiceSid,
+            ProxySessionSid,
+        },
         time::Timestamp,
     },
     twilio::{
@@ -117,6 +120,18 @@ impl Interaction {
     pub fn source_ref(&self, account: &AccountSid) -> SourceRef {
         SourceRef::parse(account.clone(), self.sid.as_str())
             .expect("the id of an interaction names a source")
+    }
+}
+
+impl InteractionSide {
+    /// Returns the message between the participant and the mask.
+    pub fn message(&self) -> Option<MessageSid> {
+        self.resource.as_ref()?.parse().ok()
+    }
+
+    /// Returns the call between the participant and the mask.
+    pub fn call(&self) -> Option<CallSid> {
+        self.resource.as_ref()?.parse().ok()
     }
 }
 

@@ -30,7 +30,52 @@ impl Account {
     }
 }
 
+/// A service of Proxy.
+#[derive(Clone, Debug, serde::Deserialize)]
+struct ServiceResource {
+    sid: ProxyServiceSid,
+}
+
 impl TwilioClient {
+    /// Returns the account's services.
+    pub async fn proxy_services(
+        &self,
+        account: &Account,
+    ) -> Result<Vec<ProxyServiceSid>, RestError> {
+        let url = account.url(RestApi::Proxy, "/v1/Services");
+        let url = url.with("PageSize", "100");
+        let list = self
+            .all::<ServiceResource>(account, url, "services")
+            .await?;
+        if list.unreadable > 0 {
+            return Err(RestError::Shape("the list of services is not readable"));
+        }
+        let services = list.items.into_iter();
+        Ok(services.map(|service| service.sid).collect())
+    }
+
+    /// Returns the service of a session; `None` if no service of the account has it.
+    pub async fn proxy_service_of(
+        &self,
+        account: &Account,
+        session: &ProxySessionSid,
+    ) -> Result<Option<ProxyServiceSid>, RestError> {
+        for service in self.proxy_services(account).await? {
+            let place = ProxyPlace {
+                service: &service,
+                session,
+            };
+            match self.proxy_session(account, place).await {
+                Err(RestError::NotFound) => {}
+                found => {
+                    found?;
+                    return Ok(Some(service));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Returns the sessions of a service, newest first. Sends no request yet.
     pub fn proxy_sessions(
         &self,

@@ -21,7 +21,7 @@ use super::*;
 use crate::{
     model::sid::{AccountSid, RecordingSid},
     secret::SecretText,
-    twilio::account::{AccountSettings, Accounts, TwilioSettings},
+    twilio::account::{AccountSettings, Accounts, ProductSettings, TwilioSettings},
 };
 
 pub(super) struct Told {
@@ -94,7 +94,8 @@ impl Other {
         tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
         let settings = TwilioSettings {
             api_base: base.clone(),
-            intelligence_base: base,
+            intelligence_base: base.clone(),
+            products: ProductSettings::at(&base),
             requests_per_s: 1000,
             accounts,
             ..TwilioSettings::default()
@@ -116,6 +117,11 @@ impl Other {
             body: body.into(),
         });
         self
+    }
+
+    /// Drops answers that nobody asked for.
+    pub(super) fn forgets(&self) {
+        self.answers.lock().unwrap().clear();
     }
 
     pub(super) fn account(&self) -> &Account {

@@ -48,6 +48,24 @@ async fn a_gap_in_the_numbers_is_looked_up(database: Database) {
     assert_eq!(vault.ground().integer(gaps).await, Some(0));
 }
 
+async fn the_last_messages_of_a_chat_are_looked_up_when_it_is_closed(database: Database) {
+    let vault = vault_on(database).await;
+    let chat = Chat::begun(&vault);
+    let dave = chat.joins(ChatParticipantFacts::identity("dave")).await;
+    chat.writes("dave", &dave, "one").await;
+    work(&vault).await;
+    let lost = chat.wrote("dave", Some(&dave), "two");
+    chat.passes();
+    vault.stand_in.set_chat_state(&chat.sid, "closed");
+    let event = "onConversationUpdated";
+    let signed = vault
+        .stand_in
+        .chat_changed_callback(&chat.sid, event, &chat.url());
+    chat.post(signed).await;
+    work(&vault).await;
+    assert_eq!(vault.states(chat.id(&lost)).await.1, "two");
+}
+
 async fn who_left_unheard_is_known_to_have_left(database: Database) {
     let vault = vault_on(database).await;
     let chat = Chat::begun(&vault);
@@ -97,6 +115,7 @@ async fn a_chat_that_is_removed_as_a_whole_marks_all_of_its_messages(database: D
 on_both_databases!(
     lost_messages_edits_and_removals_are_found,
     a_gap_in_the_numbers_is_looked_up,
+    the_last_messages_of_a_chat_are_looked_up_when_it_is_closed,
     who_left_unheard_is_known_to_have_left,
     a_chat_that_is_removed_as_a_whole_marks_all_of_its_messages,
 );

@@ -145,7 +145,9 @@ impl Copies<'_> {
             | CopyKind::Chat
             | CopyKind::Track
             | CopyKind::Composition
-            | CopyKind::Participant => Err(RestError::Shape("the copy is no text")),
+            | CopyKind::Participant
+            | CopyKind::Interaction
+            | CopyKind::Session => Err(RestError::Shape("the copy is no text")),
         }
     }
 

@@ -50,6 +50,9 @@ use crate::{
     vault::Vault,
 };
 
+/// The state in which a chat takes no more messages.
+const CLOSED: &str = "closed";
+
 /// An event of a chat, and what came with it.
 #[derive(Clone, Copy)]
 pub struct ChatNews<'a> {
@@ -281,7 +284,7 @@ impl ChatIntake {
         };
         let json = state.text.to_json();
         self.messages
-            .seal(announcement, state.content(&json))
+            .seal(announcement, state.content(&json), Vec::new())
             .await?;
         // It was sealed before, in another state.
         self.states.add(id, state).await?;
@@ -425,7 +428,13 @@ impl ChatIntake {
             .as_ref()
             .and_then(|known| known.told_index)
             .map(|told| told + 1);
-        let gap_from = next.filter(|next| row.told_index.is_some_and(|told| told > *next));
+        // Of a chat that is closed the last messages may be lacking: no later number shows it.
+        let closes = row.state.as_deref() == Some(CLOSED)
+            && known
+                .as_ref()
+                .is_some_and(|known| known.state.as_deref() != Some(CLOSED));
+        let gap_from =
+            next.filter(|next| closes || row.told_index.is_some_and(|told| told > *next));
         let is_read = known.is_none() || row.removed_at.is_some() || gap_from.is_some();
         let row = ChatRow { gap_from, ..row };
         let unit = self.db.unit("chats.note", async |mut unit| {

@@ -13,7 +13,8 @@ use crate::{
         self, Db, Unit,
         accept::{self, Announcement, Then},
         group_commit::{CommitFailure, GroupCommit, GroupReceiver, GroupSender},
-        parties, recordings, revocations,
+        outbox::OutboxKind,
+        parties, recordings, revocations, sources,
         work::{self, WorkKind},
     },
     evidence::NewEntry,
@@ -33,6 +34,7 @@ use crate::{
         crash,
         id::RecordingId,
         recording::{Recording, RecordingState},
+        source::SourceCopy,
         subject::Conversation,
         time::{Clock, Timestamp},
     },
@@ -44,6 +46,8 @@ use crate::{
 pub struct ArrivingMessage {
     pub(super) announcement: Announcement,
     pub(super) sealed: SealedMessage,
+    /// Its copies at the source, as far as the source told of them.
+    pub(super) copies: Vec<SourceCopy>,
     /// When the source's copy is to be deleted; `None` for never.
     pub(super) erase_at: Option<Timestamp>,
 }
@@ -124,6 +128,7 @@ impl MessageCommitter {
                 .find(|message| message.sealed.recording() == id)?;
             message.erase_at
         };
+        enter_copies(unit, batch, now).await?;
         follow_entering(unit, &self.rulebook, &entered, erase_at, now).await?;
         let refused = self.close(unit, batch, entered, now).await?;
         crash::point("messages.before_commit");
@@ -270,6 +275,29 @@ async fn share_names(unit: &mut Unit, told: &[&Announcement]) -> Result<(), db::
     parties::share(unit, accounts, &threads).await
 }
 
+/// Enters the copies at the source that are not known: also of messages that came before, because a
+/// later callback can tell of more.
+async fn enter_copies(
+    unit: &mut Unit,
+    batch: &[&ArrivingMessage],
+    now: Timestamp,
+) -> Result<(), db::Error> {
+    for message in batch.iter().filter(|message| !message.copies.is_empty()) {
+        let id = message.sealed.recording();
+        let known = sources::of(unit, id).await?;
+        let is_new = |copy: &&SourceCopy| {
+            let mut known = known.iter();
+            known.all(|known| (known.kind, &known.sid) != (copy.kind, &copy.sid))
+        };
+        let new: Vec<SourceCopy> = message.copies.iter().filter(is_new).cloned().collect();
+        if !new.is_empty() {
+            sources::enter(unit, id, &new).await?;
+            unit.to_journal(OutboxKind::Recording, &[id], now);
+        }
+    }
+    Ok(())
+}
+
 /// Applies what follows when messages are entered: files are fetched, the source's copies are deleted
 /// when it is time, and messages without evidence of consent are in quarantine, of which their person
 /// is told.
@@ -286,6 +314,14 @@ pub(super) async fn follow_entering(
         .map(|recording| recording.id)
         .collect();
     work::enqueue(unit, WorkKind::FetchFiles, &with_files, now).await?;
+    let is_in_session =
+        |recording: &&Recording| matches!(recording.thread, Some(Conversation::Session(_)));
+    let in_sessions: Vec<RecordingId> = entered
+        .iter()
+        .filter(is_in_session)
+        .map(|recording| recording.id)
+        .collect();
+    work::enqueue(unit, WorkKind::ReadSession, &in_sessions, now).await?;
     let mut by_time: BTreeMap<Timestamp, Vec<RecordingId>> = BTreeMap::new();
     for recording in entered {
         if let Some(at) = erase_at(recording.id) {

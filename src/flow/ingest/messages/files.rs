@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, pin::pin, sync::Arc};
 use super::chats::source::ChatSource;
 use crate::{
     db::{
-        self, Db, recordings,
+        self, Db, recordings, sources,
         work::{self, Lease},
     },
     flow::{error::Error, ingest::failure::FetchFailure, twilio_access::TwilioAccess},
@@ -19,6 +19,7 @@ use crate::{
         media::MediaKind,
         recording::{Recording, RecordingState},
         sid::{ChatServiceSid, MediaSid, MessageSid},
+        source::CopyKind,
     },
     twilio::{
         Account, FetchError,
@@ -109,24 +110,43 @@ impl FileFetching {
         Ok(())
     }
 
+    /// Returns the messages that have the files: the message itself, or the messages behind a text
+    /// through a session.
+    async fn messages(&self, recording: &Recording) -> Result<Vec<MessageSid>, Error> {
+        if let Ok(own) = recording.source_ref.sid().parse() {
+            return Ok(vec![own]);
+        }
+        let copies = sources::of(&mut self.db.read().await?, recording.id).await?;
+        let messages = copies.iter().filter(|copy| copy.kind == CopyKind::Message);
+        Ok(messages.filter_map(|copy| copy.sid.parse().ok()).collect())
+    }
+
     async fn files_of_message(
         &self,
         account: &Account,
         recording: &Recording,
     ) -> Result<Vec<NamedFile>, FetchFailure> {
-        let sid: MessageSid = recording
-            .source_ref
-            .sid()
-            .parse()
-            .map_err(|_| FetchFailure::Source(FetchError::NotYet))?;
-        let list = self.twilio.client.message_media_list(account, &sid).await;
-        let list = list.map_err(|error| FetchFailure::Source(error.into()))?;
-        let named = |file: MessageMediaResource| NamedFile {
-            sid: file.sid,
-            content_type: file.content_type,
-            place: FilePlace::Message(sid.clone()),
-        };
-        Ok(in_order(list).into_iter().map(named).collect())
+        let sids = self.messages(recording).await.map_err(FetchFailure::Ours)?;
+        let mut missing = FetchError::NotYet;
+        for sid in sids {
+            let list = match self.twilio.client.message_media_list(account, &sid).await {
+                Ok(list) => in_order(list),
+                Err(error) => {
+                    missing = error.into();
+                    continue;
+                }
+            };
+            if list.len() < usize::from(recording.files) {
+                continue;
+            }
+            let named = |file: MessageMediaResource| NamedFile {
+                sid: file.sid,
+                content_type: file.content_type,
+                place: FilePlace::Message(sid.clone()),
+            };
+            return Ok(list.into_iter().map(named).collect());
+        }
+        Err(FetchFailure::Source(missing))
     }
 
     /// Returns the files of a chat message, in its own order. The media service knows them below

@@ -14,7 +14,7 @@ use crate::{
         self, Db,
         chats::{self, ChatId, ChatRow},
         parties, recordings,
-        work::{self, Lease},
+        work::{self, Lease, WorkKind},
     },
     flow::{
         consent::parties::members::Member, error::Error, ingest::failure::FetchFailure,
@@ -81,10 +81,11 @@ impl ChatReading {
                 read => read?,
             }
         }
-        let gap = row.gap_from.filter(|_| row.removed_at.is_none());
+        let mut gap = row.gap_from.filter(|_| row.removed_at.is_none());
         if let Some(from) = gap {
             match self.messages(account, &row, from).await {
-                Err(FetchFailure::Parties(RestError::NotFound)) => {}
+                // It stays: without its service, a 404 proves nothing.
+                Err(FetchFailure::Parties(RestError::NotFound)) => gap = None,
                 read => read?,
             }
         }
@@ -93,7 +94,19 @@ impl ChatReading {
             if let Some(from) = gap {
                 chats::close_gap(&mut unit, &row.chat, from).await?;
             }
-            work::finish(&mut unit, lease).await
+            work::finish(&mut unit, lease).await?;
+            // What became known meanwhile found this work in the queue.
+            let now = chats::find(&mut unit, &row.chat).await?;
+            let is_left = now.is_some_and(|now| {
+                let has_gap = now.gap_from.is_some() && now.gap_from != row.gap_from;
+                let is_gone = now.removed_at.is_some();
+                has_gap && !is_gone || is_gone && row.removed_at.is_none()
+            });
+            if is_left {
+                let id = std::slice::from_ref(&lease.subject);
+                work::enqueue(&mut unit, WorkKind::ReadChat, id, self.clock.now()).await?;
+            }
+            Ok::<_, db::Error>(())
         });
         done.await.map_err(|error| ours(error.into()))
     }

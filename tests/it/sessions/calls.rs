@@ -1,0 +1,123 @@
+//! Calls through a session: the recording is announced by itself, and finds its session whichever of
+//! the two callbacks comes first.
+
+use recvault::{
+    demo::stand_in::{CallFacts, InteractionFacts},
+    flow::Reconciling,
+    model::sid::{CallSid, InteractionSid},
+};
+use serde_json::json;
+
+use super::{ANNA, BEN, MASKS, Session, vault_on};
+use crate::{
+    transcribing::work,
+    world::{Database, Recorded, TestVault, digits},
+};
+
+/// Adds a recorded call from Anna to Ben through the session. With `is_linked`, Twilio lists the
+/// second call below the first.
+fn called(vault: &TestVault, session: &Session, is_linked: bool) -> (Recorded, InteractionSid) {
+    let recorded = vault.record();
+    let digits_of = recorded.sid.as_str().trim_start_matches("RE").to_owned();
+    let first: CallSid = format!("CA{digits_of}").parse().unwrap();
+    let second: CallSid = format!("CA{}", digits()).parse().unwrap();
+    let came = CallFacts::new(first.clone(), ANNA, MASKS[0]);
+    vault.stand_in.add_call(&vault.account, came);
+    let went = CallFacts::dialled(first.clone(), second.clone(), MASKS[1], BEN);
+    let parent = went.parent.clone().filter(|_| is_linked);
+    vault
+        .stand_in
+        .add_call(&vault.account, CallFacts { parent, ..went });
+    let facts = InteractionFacts {
+        kind: "Voice".to_owned(),
+        data: json!({ "duration": "5" }),
+        inbound: (session.anna.clone(), first.to_string()),
+        outbound: (session.ben.clone(), second.to_string()),
+    };
+    let sid = vault.stand_in.add_interaction(&session.sid, facts);
+    (recorded, sid)
+}
+
+/// Asserts that the recording is in the session and that both people, and nobody else, are in it.
+async fn is_found(vault: &TestVault, session: &Session, recorded: &Recorded, case: &str) {
+    let found = vault.details(recorded.id).await["session_sid"].clone();
+    assert_eq!(found, json!(session.sid), "{case}");
+    let id = recorded.id.to_string();
+    for person in [ANNA, BEN] {
+        assert!(
+            vault.of_person(person).await.contains(&id),
+            "{case}: {person}"
+        );
+    }
+    let call = vault.details(recorded.id).await["call_sid"].clone();
+    let sql = format!(
+        "SELECT COUNT(*) FROM parties WHERE conversation = {} AND subject IS NOT NULL",
+        call.to_string().replace('"', "'")
+    );
+    assert_eq!(vault.ground().integer(&sql).await, Some(2), "{case}");
+}
+
+async fn a_recording_finds_its_session_whichever_callback_comes_first(database: Database) {
+    let vault = vault_on(database).await;
+    let session = vault.begun();
+    for is_linked in [true, false] {
+        for is_recording_first in [true, false] {
+            for is_worked_off_between in [true, false] {
+                let case = format!("{is_linked} {is_recording_first} {is_worked_off_between}");
+                let (recorded, sid) = called(&vault, &session, is_linked);
+                for is_recording in [is_recording_first, !is_recording_first] {
+                    let answer = if is_recording {
+                        vault.tell(&recorded, "completed").await
+                    } else {
+                        vault.tells_of(&session, &sid).await
+                    };
+                    assert_eq!(answer.status, 204, "{case}: {answer:?}");
+                    if is_worked_off_between {
+                        work(&vault).await;
+                    }
+                }
+                // Once more, which changes nothing.
+                assert_eq!(vault.tells_of(&session, &sid).await.status, 204);
+                work(&vault).await;
+                is_found(&vault, &session, &recorded, &case).await;
+            }
+        }
+    }
+    vault.knows_no_mask().await;
+}
+
+async fn a_lost_callback_of_a_call_is_found_by_comparison(database: Database) {
+    let vault = vault_on(database).await;
+    let session = vault.begun();
+    let (recorded, _) = called(&vault, &session, false);
+    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+    work(&vault).await;
+    let compared = vault
+        .process
+        .flow
+        .reconciliation
+        .reconcile(&Reconciling::default());
+    compared.await.unwrap();
+    work(&vault).await;
+    is_found(&vault, &session, &recorded, "compared").await;
+}
+
+async fn a_revocation_of_either_takes_the_recording(database: Database) {
+    let vault = vault_on(database).await;
+    let session = vault.begun();
+    for person in [ANNA, BEN] {
+        let (recorded, sid) = called(&vault, &session, false);
+        assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+        work(&vault).await;
+        assert_eq!(vault.tells_of(&session, &sid).await.status, 204);
+        work(&vault).await;
+        vault.revoked(json!({ "subject": person })).await;
+        assert_eq!(vault.state(recorded.id).await, "shredded", "{person}");
+    }
+}
+
+on_both_databases!(
+    a_recording_finds_its_session_whichever_callback_comes_first,
+    a_lost_callback_of_a_call_is_found_by_comparison,
+    a_revocation_of_either_takes_the_recording,
+);
