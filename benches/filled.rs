@@ -18,7 +18,9 @@ use recvault::{
     store::Store,
     vault::{self, Cause, OnHold, Vault},
 };
-use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    AssertSqlSafe, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions,
+};
 
 use crate::cast;
 
@@ -273,14 +275,14 @@ enum Rows {
 
 /// The database's own `json_each`, in both databases, gives one row for each member.
 const INSERT: [&str; 3] = [
-    "INSERT INTO recordings (id, kind, state, account, source_sid, source_status, source_rank, duration_s, channels, tier, policy_version,
+    "INSERT INTO recordings (id, kind, state, account, source_sid, source_status, source_rank, duration_s, channels, tier, policy_version, files,
        policy_digest, announced_at, sealed_at, collected_at)
-     SELECT key, 'call', 'sealed', value->>'account', value->>'sid', 'completed', 2, 60, 1, 'standard', value->>'version', value->>'digest',
+     SELECT key, 'call', 'sealed', value->>'account', value->>'sid', 'completed', 2, 60, 1, 'standard', value->>'version', 0, value->>'digest',
        CAST(value->>'announced_at' AS BIGINT), CAST(value->>'announced_at' AS BIGINT), CAST(value->>'announced_at' AS BIGINT) FROM json_each($1) AS filled",
     "INSERT INTO key_entries (recording_id, leg, page_id, slot, fingerprint)
      SELECT key, 'all', value->>'page', CAST(value->>'slot' AS BIGINT), value->>'fingerprint' FROM json_each($1) AS filled",
-    "INSERT INTO artefacts (recording_id, leg, artefact, object_id, plain_len, sealed_len, sealed_sha256, segment, content_type)
-     SELECT key, 'all', 'audio', value->>'object', 960044, 960648, value->>'fingerprint', 65536, 'audio/wav' FROM json_each($1) AS filled",
+    "INSERT INTO artefacts (recording_id, leg, artefact, object_id, inline, plain_len, sealed_len, sealed_sha256, segment, content_type)
+     SELECT key, 'all', 'audio', value->>'object', '', 960044, 960648, value->>'fingerprint', 65536, 'audio/wav' FROM json_each($1) AS filled",
 ];
 
 impl Rows {
@@ -307,11 +309,14 @@ impl Rows {
                     .execute(connection)
                     .await?
                     .rows_affected(),
-                Self::Postgres(connection) => sqlx::query(sql)
-                    .bind(members)
-                    .execute(connection)
-                    .await?
-                    .rows_affected(),
+                // PostgreSQL takes an empty text for no bytes.
+                Self::Postgres(connection) => {
+                    sqlx::query(AssertSqlSafe(sql.replace("''", "CAST('' AS BYTEA)")))
+                        .bind(members)
+                        .execute(connection)
+                        .await?
+                        .rows_affected()
+                }
             };
         }
         Ok(())

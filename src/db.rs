@@ -14,6 +14,7 @@
 
 pub mod accept;
 pub mod approvals;
+pub mod artefacts;
 pub mod audit;
 pub mod budgets;
 pub mod chain;
@@ -46,6 +47,7 @@ pub mod news;
 pub mod notices;
 mod open;
 pub mod outbox;
+pub mod packs;
 pub mod parties;
 mod place;
 pub mod policies;

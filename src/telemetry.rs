@@ -275,6 +275,10 @@ const COUNTERS: &[(&str, &str)] = &[
     ),
     ("recvault_revocations_total", "Revocations begun."),
     (
+        "recvault_pack_failures_total",
+        "Times that small ciphertext was not packed, so that a snapshot has it itself.",
+    ),
+    (
         "recvault_snapshot_failures_total",
         "Snapshots that could not be written.",
     ),

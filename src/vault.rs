@@ -38,6 +38,7 @@ mod keys;
 mod message;
 mod open;
 mod ownership;
+mod packs;
 mod read_back;
 mod recovery;
 mod restore;

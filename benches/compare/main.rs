@@ -8,8 +8,8 @@
 //! The service under test is the binary of the same build, in a process of its own. Everything
 //! happens on loopback and in one folder that is removed at the end. `--quick` takes under a minute
 //! and is less precise; `--dir` names another location for the folder, such as one on another disk.
-//! `keys`, the key store at scale, is measured with the numbers of recordings in `--rows`, on
-//! SQLite and, if `--postgres` names a server, on PostgreSQL.
+//! `keys`, the key store at scale, and `messages` are measured with the numbers of recordings in
+//! `--rows`: `messages` on SQLite, `keys` on SQLite and, if `--postgres` names a server, on PostgreSQL.
 
 #[path = "../cast.rs"]
 mod cast;
@@ -26,7 +26,9 @@ mod desk;
 mod ingest;
 mod keys;
 mod large;
+mod load;
 mod memory;
+mod messages;
 mod noise;
 mod party;
 mod peers;
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
     let done = match arguments.split_first() {
         // The load generator is another process of this program, so that its work is not counted as
         // the service's.
-        Some((first, rest)) if first == callbacks::LOAD => callbacks::load(rest),
+        Some((first, rest)) if first == load::LOAD => load::generate(rest),
         _ => run(&arguments),
     };
     match done {
@@ -97,6 +99,9 @@ async fn measure(plan: &Plan) -> Result<Table, Failure> {
     }
     if plan.wants("large") {
         table.add(large::measure(plan).await?)?;
+    }
+    if plan.wants("messages") {
+        messages::measure(plan, &mut table).await?;
     }
     if plan.wants("keys") {
         keys::measure(plan, &mut table).await?;

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::Failure;
 
 /// The names for `--only`, in the order of the measurements.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "decisions",
     "deposit",
     "callbacks",
@@ -19,6 +19,7 @@ const NAMES: [&str; 8] = [
     "memory",
     "playback",
     "large",
+    "messages",
     "keys",
 ];
 
@@ -26,7 +27,7 @@ const NAMES: [&str; 8] = [
 pub(crate) struct Plan {
     pub(crate) size: Size,
     pub(crate) markdown: Option<PathBuf>,
-    /// Recordings in the vaults of `keys`, if they differ from those of the size.
+    /// Recordings in the vaults of `messages` and `keys`, if they differ from those of the size.
     pub(crate) rows: Vec<usize>,
     /// A PostgreSQL server on which databases may be created.
     pub(crate) postgres: Option<String>,

@@ -154,7 +154,16 @@ impl SnapshotCommand {
                             counted(late, "audit entry", "audit entries")
                         ),
                     };
+                    let lacking = match restored.lacking {
+                        0 => String::new(),
+                        lacking => format!(
+                            "{} lost content: a pack of the store is missing or altered, or it was \
+                             in an accepted gap. The audit log names each.\n",
+                            counted(lacking, "recording", "recordings")
+                        ),
+                    };
                     gaps + &late
+                        + &lacking
                         + &format!(
                             "Restored vault {} in epoch {}: {} of {}, {} of {} of the journal, {}. \
                          Everything up to {} is restored.\n",
@@ -215,11 +224,12 @@ fn would(plan: &Plan, restores: bool) -> String {
 fn show(checked: &VerifiedSnapshot, out: Out) -> Result<(), Failure> {
     Ok(out.facts(checked, || {
         format!(
-            "{} is verified: {} up to audit entry {}, {} tried.\n",
+            "{} is verified: {} up to audit entry {}, {} tried, {} in the store.\n",
             checked.snapshot,
             counted(checked.rows, "row", "rows"),
             checked.seq,
-            counted(checked.keys, "living key", "living keys")
+            counted(checked.keys, "living key", "living keys"),
+            counted(checked.packs, "pack", "packs")
         )
     })?)
 }

@@ -18,8 +18,9 @@ use url::Url;
 use super::{
     DatabaseSettings, Db, Error, Tx,
     accept::{self, Announcement},
+    artefacts,
     parties::Vouched,
-    recordings,
+    recordings::{self, SealedArtefact},
     shreds::{NewTombstone, NextReceipt, insert_tombstones, replace_receipts},
     tx::Arg,
 };
@@ -72,6 +73,7 @@ mod images;
 mod lists;
 mod name_locks;
 mod news;
+mod packs;
 mod pages;
 mod principals;
 mod retention;
@@ -162,6 +164,15 @@ impl World {
 
     fn is_sqlite(&self) -> bool {
         self.server.is_none()
+    }
+
+    /// Inserts artefacts.
+    async fn with_artefacts(&self, sealed: &[SealedArtefact]) -> Result<(), Error> {
+        let inserted = self.db.unit("a test", async |mut unit| {
+            unit.without_entry("a test");
+            artefacts::insert(&mut unit, sealed, at(1)).await
+        });
+        inserted.await
     }
 
     async fn tx(&self) -> Tx {

@@ -22,8 +22,11 @@ use serde::{
 };
 
 pub use self::{
-    key_tree::{entry_of, page_of},
-    rows::{chunk, count, defer_references, find, find_all, first_row, insert, upsert},
+    key_tree::{entry_of, pack_of, page_of},
+    rows::{
+        chunk, count, defer_references, find, find_all, first_row, insert, packs_of, unfilled,
+        upsert,
+    },
     table::Table,
 };
 use super::table::{ColumnKind, Value};

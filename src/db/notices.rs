@@ -35,16 +35,16 @@ table! {
 }
 
 /// Adds the threads that have no notice yet, and returns them.
+///
+/// # Errors
+/// [`Error::Conflict`] if another writer added one of them meanwhile. A retry of the unit finds it.
 pub async fn ask(
     tx: &mut Tx,
     threads: &BTreeSet<Conversation>,
     now: Timestamp,
 ) -> Result<Vec<Conversation>, Error> {
     const KNOWN: &str = "/* notices.known */ SELECT thread FROM notices WHERE thread IN (SELECT key FROM json_each($1))";
-    const SQL: &str = formatcp!(
-        "/* notices.ask */ {} ON CONFLICT (thread) DO NOTHING",
-        NoticeRow::INSERT_INTO
-    );
+    const SQL: &str = formatcp!("/* notices.ask */ {}", NoticeRow::INSERT_INTO);
     if threads.is_empty() {
         return Ok(Vec::new());
     }

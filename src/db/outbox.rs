@@ -4,7 +4,10 @@
 //! A mark is set in the same unit as the change, and removed only if nothing changed again while
 //! the journal was written.
 
-use std::{collections::BTreeMap, fmt::Display};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+};
 
 use const_format::formatcp;
 
@@ -36,8 +39,11 @@ use crate::model::{
 pub enum OutboxKind {
     /// A public key for signatures. Journaled before data that is signed with it.
     SigningKey,
-    /// A recording with its artefacts, key, tombstone, receipt, holds and approvals.
+    /// A recording with its artefacts, key, tombstone, receipt, holds and approvals, but without
+    /// small ciphertext: that was written when it was new.
     Recording,
+    /// The same, with its small ciphertext.
+    Ciphertext,
     /// A bearer token.
     Token,
     /// A policy file.
@@ -170,6 +176,18 @@ pub async fn note_journaled(tx: &mut Tx, seq: i64) -> Result<(), Error> {
     tx.execute(SQL, &[Arg::Int(seq)]).await.map(|_| ())
 }
 
+/// Returns those of these ids that have a mark of this kind.
+pub async fn marked(
+    tx: &mut Tx,
+    kind: OutboxKind,
+    ids: &[&str],
+) -> Result<BTreeSet<String>, Error> {
+    const SQL: &str = "/* outbox.marked */ SELECT id FROM outbox WHERE kind = $1 AND id IN (SELECT key FROM json_each($2))";
+    let args = [Arg::Text(kind.as_str()), Arg::Text(&document(ids))];
+    let rows = tx.fetch_all(SQL, &args).await?;
+    rows.iter().map(|row| row.text("id")).collect()
+}
+
 /// Returns the number of marks, and the time of the oldest.
 pub async fn waiting(tx: &mut Tx) -> Result<(i64, Option<Timestamp>), Error> {
     const SQL: &str = "/* outbox.waiting */ SELECT COUNT(*) AS n, MIN(since) AS oldest FROM outbox";
@@ -183,7 +201,7 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_word() {
-        let words = "signing-key recording token policy conversation consent revocation";
+        let words = "signing-key recording ciphertext token policy conversation consent revocation";
         crate::samples::words_are::<OutboxKind>(words);
     }
 }

@@ -28,7 +28,10 @@ use crate::model::{
 };
 
 table! {
-    "artefacts" { subject: Some("recording_id") }
+    "artefacts" {
+        subject: Some("recording_id"),
+        left_out: Some(("inline", "pack IS NOT NULL")),
+    }
 
     /// A sealed artefact of a recording, as stored in the catalogue.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,10 @@ table! {
         pub segment: u32 = "segment",
         /// The content type sent to players.
         pub content_type: String = "content_type",
+        /// The pack that has the ciphertext of a small artefact, too.
+        pub pack: Option<i64> = "pack",
+        /// Where it begins in the pack.
+        pub pack_at: Option<u64> = "pack_at",
     }
 }
 
@@ -382,38 +389,6 @@ pub async fn change_labels(
     Ok(changed)
 }
 
-/// Inserts sealed artefacts.
-pub async fn insert_artefacts(tx: &mut Tx, sealed: &[SealedArtefact]) -> Result<(), Error> {
-    const SQL: &str = formatcp!(
-        "/* recordings.insert_artefacts */ {}",
-        SealedArtefact::INSERT_INTO
-    );
-    tx.insert_rows(SQL, sealed).await.map(|_| ())
-}
-
-/// Inserts a sealed artefact and deletes an older one of the same leg and name. Returns the name of
-/// the older one in the store, if it was there.
-pub async fn replace_artefact(
-    tx: &mut Tx,
-    sealed: &SealedArtefact,
-) -> Result<Option<ObjectId>, Error> {
-    const SQL: &str = "/* recordings.take_artefact */
-        DELETE FROM artefacts WHERE recording_id = $1 AND leg = $2 AND artefact = $3 RETURNING recording_id, object_id";
-    let args = [
-        Arg::Text(&sealed.recording.to_string()),
-        Arg::Text(sealed.leg.as_str()),
-        Arg::Text(&sealed.artefact.word()),
-    ];
-    let older = tx
-        .fetch_first(SQL, &args)
-        .await?
-        .map(|row| row.maybe_parse("artefacts", "object_id", "recording_id"))
-        .transpose()?
-        .flatten();
-    insert_artefacts(tx, std::slice::from_ref(sealed)).await?;
-    Ok(older)
-}
-
 /// Returns the sealed artefacts of a recording.
 pub async fn artefacts(tx: &mut Tx, id: RecordingId) -> Result<Vec<SealedArtefact>, Error> {
     const SQL: &str = formatcp!(
@@ -432,9 +407,9 @@ pub async fn remove_artefacts(tx: &mut Tx, id: RecordingId) -> Result<(), Error>
         .map(|_| ())
 }
 
-/// Returns whether any recording has this object: an object without a recording is an orphan.
+/// Returns whether any recording has this object, or it is a pack; otherwise it is an orphan.
 pub async fn has_object(tx: &mut Tx, object: ObjectId) -> Result<bool, Error> {
-    const SQL: &str =
-        "/* recordings.has_object */ SELECT COUNT(*) FROM artefacts WHERE object_id = $1";
+    const SQL: &str = "/* recordings.has_object */
+        SELECT (SELECT COUNT(*) FROM artefacts WHERE object_id = $1) + (SELECT COUNT(*) FROM packs WHERE object_id = $1)";
     Ok(tx.fetch_int(SQL, &[Arg::Text(&object.to_string())]).await? > 0)
 }

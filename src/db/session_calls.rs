@@ -25,6 +25,7 @@ const KEPT: Duration = Duration::from_secs(60 * 24 * 3600);
 table! {
     "session_calls" {}
 
+    /// A call that goes through a session.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct SessionCall {
         key {

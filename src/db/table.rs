@@ -49,6 +49,8 @@ pub(super) struct Declaration {
     pub(super) travels: &'static str,
     /// Whether rows are never changed or removed; the databases enforce it.
     pub(super) only_grows: bool,
+    /// A column of bytes that an image leaves empty, and the condition on which it does.
+    pub(super) left_out: Option<(&'static str, &'static str)>,
 }
 
 impl Declaration {
@@ -60,6 +62,7 @@ impl Declaration {
         subject: None,
         travels: "1 = 1",
         only_grows: false,
+        left_out: None,
     };
 }
 

@@ -60,7 +60,7 @@ impl Census {
         let marks = outbox::next(tx, i64::MAX)
             .await?
             .into_iter()
-            .filter(|mark| mark.kind == OutboxKind::Recording);
+            .filter(|mark| matches!(mark.kind, OutboxKind::Recording | OutboxKind::Ciphertext));
         census.marked = marks.filter_map(|mark| mark.id.parse().ok()).collect();
         let (waiting, oldest) = outbox::waiting(tx).await?;
         (census.waiting, census.oldest_waiting) = (waiting.unsigned_abs(), oldest);

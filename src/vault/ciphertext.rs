@@ -7,7 +7,12 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::{Inner, error::Error};
-use crate::{db::recordings::SealedArtefact, model::id::ObjectId, seal, store::Store};
+use crate::{
+    db::recordings::SealedArtefact,
+    model::id::{ObjectId, RecordingId},
+    seal,
+    store::Store,
+};
 
 /// Ciphertext that can be read in ranges. Clones share it.
 #[derive(Clone)]
@@ -16,6 +21,8 @@ pub(super) enum Ciphertext {
     Stored(Store, ObjectId),
     /// All of it.
     Inline(Bytes),
+    /// The database lacks it: a restore did not find it.
+    Missing(RecordingId),
 }
 
 impl Ciphertext {
@@ -27,6 +34,7 @@ impl Ciphertext {
         match self {
             Self::Stored(store, object) => Ok(store.read(*object, range).await?),
             Self::Inline(bytes) => cut(bytes, &range),
+            Self::Missing(recording) => Err(Error::CiphertextMissing(*recording)),
         }
     }
 
@@ -38,6 +46,7 @@ impl Ciphertext {
         match self {
             Self::Stored(store, object) => Ok(store.read_ranges(*object, ranges).await?),
             Self::Inline(bytes) => ranges.iter().map(|range| cut(bytes, range)).collect(),
+            Self::Missing(recording) => Err(Error::CiphertextMissing(*recording)),
         }
     }
 
@@ -49,6 +58,7 @@ impl Ciphertext {
         match self {
             Self::Stored(store, object) => Ok(store.size(*object).await?),
             Self::Inline(bytes) => Ok(bytes.len() as u64),
+            Self::Missing(recording) => Err(Error::CiphertextMissing(*recording)),
         }
     }
 }
@@ -68,6 +78,7 @@ impl Inner {
     pub(super) fn ciphertext(&self, sealed: &SealedArtefact) -> Ciphertext {
         match sealed.object {
             Some(object) => Ciphertext::Stored(self.store.clone(), object),
+            None if sealed.inline.is_empty() => Ciphertext::Missing(sealed.recording),
             None => Ciphertext::Inline(sealed.inline.clone()),
         }
     }

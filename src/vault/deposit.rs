@@ -12,8 +12,7 @@ use futures_util::{Stream, StreamExt as _};
 use super::{Vault, digest::Digest, error::Error};
 use crate::{
     db::{
-        Unit,
-        outbox::OutboxKind,
+        Unit, artefacts,
         recordings::{self, SealedArtefact},
     },
     evidence::NewEntry,
@@ -165,6 +164,8 @@ impl Vault {
             sealed_sha256: hex::encode(sha256),
             segment: SEGMENT.sealed(),
             content_type: content_type.to_owned(),
+            pack: None,
+            pack_at: None,
         };
         Ok((object, artefact, sha256))
     }
@@ -211,14 +212,13 @@ impl Vault {
         vault
             .place_key(unit, recording.id, leg, &recording.tier, key)
             .await?;
-        recordings::insert_artefacts(unit, std::slice::from_ref(artefact)).await?;
+        artefacts::insert(unit, std::slice::from_ref(artefact), now).await?;
         // Participants are sealed with the key of the leg of all sides.
         if leg == Leg::All {
             vault
                 .adopt_participants(unit, &recording, key, options.parties, now)
                 .await?;
         }
-        unit.to_journal(OutboxKind::Recording, &[recording.id], now);
         let sealed = NewEntry::recording_sealed(now, &recording, leg, artefact.sealed_len, sha256);
         unit.audit(match options.promised.and_then(OnceLock::get) {
             Some(promised) => sealed.promising(artefact.plain_len, *promised),

@@ -8,8 +8,7 @@
 use super::{Vault, error::Error, message::MessageContent};
 use crate::{
     db::{
-        Unit,
-        outbox::OutboxKind,
+        Unit, artefacts,
         recordings::{self, SealedArtefact},
     },
     evidence::NewEntry,
@@ -110,8 +109,7 @@ impl Vault {
             return Ok(false);
         }
         let rows = [sealed.form.clone(), sealed.text.clone()];
-        recordings::insert_artefacts(unit, &rows).await?;
-        unit.to_journal(OutboxKind::Recording, &[id], now);
+        artefacts::insert(unit, &rows, now).await?;
         let form = &sealed.form;
         unit.audit(NewEntry::edit_sealed(
             now,

@@ -10,8 +10,7 @@ use futures_util::Stream;
 use super::{Vault, deposit::DepositError, error::Error};
 use crate::{
     db::{
-        Unit,
-        outbox::OutboxKind,
+        Unit, artefacts,
         recordings::{self, SealedArtefact},
     },
     evidence::NewEntry,
@@ -76,8 +75,7 @@ impl Vault {
         let now = self.0.clock.now();
         let row = &stored.row;
         recordings::lock_sealed(unit, row.recording).await?;
-        recordings::insert_artefacts(unit, std::slice::from_ref(row)).await?;
-        unit.to_journal(OutboxKind::Recording, &[row.recording], now);
+        artefacts::insert(unit, std::slice::from_ref(row), now).await?;
         let sealed = NewEntry::file_sealed(
             now,
             row.recording,

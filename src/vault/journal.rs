@@ -10,6 +10,9 @@
 //! Pieces form a chain: each names its predecessor, and of several that name the same predecessor
 //! only one becomes the newest (`db::chain`). So a reader of the next piece notices a missing one.
 //!
+//! Small ciphertext is written once, in the piece of the mark that was set when it was new. Later
+//! pieces with the row leave it out, and a restore keeps what it has.
+//!
 //! Owns the contents of a piece. INVARIANT: a mark is removed only after a piece with the state
 //! that it stands for is durable. A shred is reported to its caller after that.
 
@@ -46,8 +49,9 @@ const PIECE: i64 = 1024;
 const ENTRIES: i64 = 8192;
 
 /// The tables of a recording's state, besides its key.
-const RECORDING: [Table; 9] = [
+const RECORDING: [Table; 10] = [
     Table::Recordings,
+    Table::Packs,
     Table::Artefacts,
     Table::Details,
     Table::Sources,
@@ -57,6 +61,9 @@ const RECORDING: [Table; 9] = [
     Table::Approvals,
     Table::Revoked,
 ];
+
+/// The column of small ciphertext.
+pub(super) const INLINE: &str = "inline";
 
 /// States read by one query; their living keys are in memory at the same time.
 const AT_ONCE: usize = 256;
@@ -289,45 +296,61 @@ impl Inner {
             }
         }
         for kind in OutboxKind::ALL.iter().copied() {
-            let tables: &[Table] = match kind {
-                OutboxKind::SigningKey => &[Table::SigningKeys],
-                OutboxKind::Recording => &RECORDING,
-                // A row that refers to another follows it in the same piece.
-                OutboxKind::Token => &[Table::Principals, Table::Tokens],
-                OutboxKind::Policy => &[Table::Policies],
-                OutboxKind::Conversation => &[Table::Parties, Table::Chats],
-                OutboxKind::Consent => &[Table::Consents],
-                OutboxKind::Revocation => &[Table::Revocations],
+            let of_kind = |kind| marks.iter().filter(move |mark| mark.kind == kind);
+            let whole: BTreeSet<&str> = match kind {
+                OutboxKind::Recording => of_kind(OutboxKind::Ciphertext)
+                    .map(|mark| mark.id.as_str())
+                    .collect(),
+                _ => BTreeSet::new(),
             };
-            let ids: Vec<&str> = marks
-                .iter()
-                .filter(|mark| mark.kind == kind)
+            let ids: Vec<&str> = of_kind(kind)
                 .map(|mark| mark.id.as_str())
+                .filter(|id| !whole.contains(id))
                 .collect();
             for ids in ids.chunks(AT_ONCE) {
-                for table in tables {
-                    let images = match table {
-                        Table::Principals => principals_of(tx, ids).await?,
-                        _ => image::find_all(tx, *table, ids).await?,
-                    };
-                    if !images.is_empty() {
-                        file.line(|out| {
-                            snapshot::push_line(
-                                out,
-                                &snapshot::SnapshotLine::Table(table.name().into()),
-                            )
-                        })
-                        .await?;
-                    }
-                    for row in &images {
-                        file.line(|out| row.to_json(out)).await?;
-                    }
-                    rows += images.len() as u64;
-                }
-                if kind == OutboxKind::Recording {
-                    self.key_lines(tx, ids, file).await?;
-                }
+                rows += self.state(tx, kind, ids, file).await?;
             }
+        }
+        Ok(rows)
+    }
+
+    /// Writes the states of these ids. Returns how many rows.
+    async fn state(
+        &self,
+        tx: &mut Tx,
+        kind: OutboxKind,
+        ids: &[&str],
+        file: &mut Writing,
+    ) -> Result<u64, Error> {
+        let tables: &[Table] = match kind {
+            OutboxKind::SigningKey => &[Table::SigningKeys],
+            OutboxKind::Recording | OutboxKind::Ciphertext => &RECORDING,
+            // A row that refers to another follows it in the same piece.
+            OutboxKind::Token => &[Table::Principals, Table::Tokens],
+            OutboxKind::Policy => &[Table::Policies],
+            OutboxKind::Conversation => &[Table::Parties, Table::Chats],
+            OutboxKind::Consent => &[Table::Consents],
+            OutboxKind::Revocation => &[Table::Revocations],
+        };
+        let mut rows = 0;
+        for table in tables {
+            let images = match table {
+                Table::Principals => principals_of(tx, ids).await?,
+                Table::Packs => image::packs_of(tx, ids).await?,
+                Table::Artefacts if kind == OutboxKind::Recording => artefacts_of(tx, ids).await?,
+                _ => image::find_all(tx, *table, ids).await?,
+            };
+            if !images.is_empty() {
+                let name = snapshot::SnapshotLine::Table(table.name().into());
+                file.line(|out| snapshot::push_line(out, &name)).await?;
+            }
+            for row in &images {
+                file.line(|out| row.to_json(out)).await?;
+            }
+            rows += images.len() as u64;
+        }
+        if tables == RECORDING {
+            self.key_lines(tx, ids, file).await?;
         }
         Ok(rows)
     }
@@ -385,4 +408,20 @@ async fn principals_of(tx: &mut Tx, tokens: &[&str]) -> Result<Vec<Image>, Error
         .collect();
     let principals: Vec<&str> = principals.into_iter().collect();
     Ok(image::find_all(tx, Table::Principals, &principals).await?)
+}
+
+/// Returns the artefacts of these recordings, without small ciphertext that is in the store: that
+/// of a recording without a mark for it.
+async fn artefacts_of(tx: &mut Tx, recordings: &[&str]) -> Result<Vec<Image>, Error> {
+    let fresh = outbox::marked(tx, OutboxKind::Ciphertext, recordings).await?;
+    let artefacts = image::find_all(tx, Table::Artefacts, recordings).await?;
+    let is_fresh = |row: &Image| {
+        row.text("recording_id")
+            .is_some_and(|id| fresh.contains(id))
+    };
+    let written = |row: Image| match is_fresh(&row) {
+        true => row,
+        false => row.with_bytes(INLINE, Vec::new()),
+    };
+    Ok(artefacts.into_iter().map(written).collect())
 }

@@ -11,8 +11,7 @@ use bytes::{Bytes, BytesMut};
 use super::{Vault, error::Error, keys::NewRecordKeys};
 use crate::{
     db::{
-        Unit, details,
-        outbox::OutboxKind,
+        Unit, artefacts, details,
         recordings::{self, SealedArtefact},
     },
     evidence::NewEntry,
@@ -159,10 +158,8 @@ impl Vault {
         }
         let claimed = vault.claim(unit, &by_tier, &BTreeSet::new()).await?;
         vault.place_keys(unit, by_tier, claimed).await?;
-        recordings::insert_artefacts(unit, &artefacts).await?;
+        artefacts::insert(unit, &artefacts, now).await?;
         details::insert(unit, parties, now).await?;
-        let ids: Vec<RecordingId> = entered.iter().map(|recording| recording.id).collect();
-        unit.to_journal(OutboxKind::Recording, &ids, now);
         for recording in &entered {
             let message = of(recording)?;
             unit.audit(NewEntry::recording_sealed(
@@ -216,6 +213,8 @@ impl Vault {
             sealed_sha256: hex::encode(sha256),
             segment: SEGMENT.sealed(),
             content_type: CONTENT_TYPE.to_owned(),
+            pack: None,
+            pack_at: None,
         };
         Ok((row, sha256))
     }

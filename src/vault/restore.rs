@@ -3,6 +3,7 @@
 //! ```text
 //! newest snapshot that opens with a root in custody → every row
 //!   → journal pieces behind it, in order and without a gap: rows, keys into the tree, tombstones (which win, regardless of order)
+//!   → small ciphertext from the packs that rows name, each checked by the digest in its row
 //!   → every page stale, the epoch unsettled, the audit log continues in a new timeline
 //! ```
 //! Owns this order. All of it is one unit of work: an interrupted restore leaves an empty database,
@@ -12,6 +13,7 @@
 mod coverage;
 mod log;
 mod merge;
+mod packed;
 mod plan;
 mod reader;
 mod reconcile;
@@ -85,6 +87,9 @@ pub struct Restored {
     pub gaps: Vec<Gap>,
     /// Files that did not open and were skipped.
     pub unreadable: u64,
+    /// Recordings that lack small ciphertext: a pack is missing or altered, or it was in an accepted
+    /// gap.
+    pub lacking: u64,
 }
 
 /// Returns the vault of a rebuilt database that is not settled: the restore was interrupted after
@@ -121,7 +126,13 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
         let mut restored = source.restored(rows);
         let lost =
             Box::pin(source.replay_journal(&mut unit, &inner, &mut reader, &mut restored)).await?;
-        let reconciled = reconcile(&mut unit, now).await?;
+        let mut reconciled = reconcile(&mut unit, now).await?;
+        let lacking = Box::pin(packed::fill(&mut unit, &inner.store)).await?;
+        restored.lacking = lacking.len() as u64;
+        let told = lacking
+            .into_iter()
+            .map(|id| NewEntry::ciphertext_missing(now, id));
+        reconciled.extend(told);
         restored.tombstones = image::count(&mut unit, Table::Tombstones).await?;
         // The lost database's changes after the snapshot are unknown: any of its pages may have
         // held a key that is destroyed by now.
@@ -252,6 +263,7 @@ impl RestoreSource<'_> {
             tombstones: 0,
             gaps: self.plan.gaps.clone(),
             unreadable: self.plan.unreadable,
+            lacking: 0,
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
     db::{
         self, Tx, Unit, details, holds,
         outbox::OutboxKind,
-        recordings,
+        packs, recordings,
         revocations::Revocation,
         shreds::{self, NewReceipt, NewTombstone, NextReceipt, ShredBatch},
         signing_keys, waiting,
@@ -150,7 +150,7 @@ pub enum OnHold {
     Close,
 }
 
-/// The ciphertext of a shredded recording is deleted from the store.
+/// The objects of a shredded recording are deleted from the store.
 #[derive(Debug)]
 #[must_use = "the receipt is to say so"]
 pub struct DeletedCiphertext {
@@ -260,7 +260,8 @@ impl Vault {
         })
     }
 
-    /// Records in the receipt that the ciphertext is deleted, and removes the rows that name it.
+    /// Records in the receipt that the ciphertext is deleted, and removes the rows that name it. If
+    /// packs hold some of it, the receipt says so until they are deleted; then this is called again.
     ///
     /// # Errors
     /// The database's.
@@ -272,7 +273,10 @@ impl Vault {
         let id = deleted.recording;
         let receipt = deleted.receipt;
         let now = self.0.clock.now();
-        recordings::remove_artefacts(unit, id).await?;
+        if packs::drop_ciphertext(unit, id).await? {
+            unit.without_entry("packs hold ciphertext of it, and the receipt waits for them");
+            return Ok(());
+        }
         let ciphertext = HeldCopy::Ciphertext(Removal::Removed(now));
         self.update_receipt(unit, receipt, ciphertext, &[]).await?;
         unit.to_journal(OutboxKind::Recording, &[id], now);

@@ -5,7 +5,8 @@
 //! ["rec_…","sealed",…]        a row, as `db::image` writes it
 //! {"end":1234}                how many rows there were
 //! ```
-//! Owns the content of a snapshot and the criteria for verifying it: every line authentic and
+//! Small ciphertext that is in a pack ([`packs`](super::packs)) is left out. Owns the content of a
+//! snapshot and the criteria for verifying it: every line authentic and
 //! readable, none missing, the signing key and a sample of living record keys found by walking its
 //! own pages from a root key that custody opened anew. Refuses to restore; another module does
 //! that.
@@ -24,6 +25,7 @@ use crate::{
     db::{
         Tx, chain, epochs,
         image::{self, Image, Table},
+        packs::Pack,
     },
     evidence::NewEntry,
     keyring,
@@ -62,6 +64,8 @@ pub struct VerifiedSnapshot {
     pub rows: u64,
     /// Living record keys that were tried through its pages.
     pub keys: u64,
+    /// Packs that it names; each is in the store.
+    pub packs: u64,
 }
 
 /// A snapshot in the store.
@@ -166,7 +170,13 @@ impl Inner {
     }
 
     /// Writes the database's present state; again, if the epoch turns before the first row is read.
+    ///
+    /// Small ciphertext goes to packs first, so that no snapshot repeats that of an earlier one.
     pub(super) async fn write_snapshot(&self) -> Result<RecoveryName, Error> {
+        if let Err(error) = self.pack().await {
+            tracing::warn!(%error, "small ciphertext is not packed: the snapshot has all that is in no pack");
+            metrics::counter!("recvault_pack_failures_total").increment(1);
+        }
         loop {
             let mut tx = self.snapshot_session().await?;
             let begun = self.begin_file(&mut tx, RecoveryKind::Snapshot, 0).await;
@@ -208,8 +218,16 @@ impl Inner {
         let header = file.header.clone();
         let root = file.root.clone();
         let mut sample = Sample::of(SAMPLE);
-        let rows = read(file, name, |row| sample.take(&row)).await?;
+        let mut packs = Vec::new();
+        let rows = read(file, name, |row| {
+            if row.table() == Table::Packs {
+                packs.push(image::pack_of(&row)?);
+            }
+            sample.take(&row)
+        })
+        .await?;
         let keys = sample.walk(&root, self.id, &self.service.subject)?;
+        let packs = self.check_packs(name, packs).await?;
         Ok(VerifiedSnapshot {
             snapshot: name,
             epoch: header.epoch,
@@ -217,7 +235,24 @@ impl Inner {
             at: header.at,
             rows,
             keys,
+            packs,
         })
+    }
+
+    /// Checks that the store has every pack that a snapshot needs. Returns how many.
+    async fn check_packs(&self, name: RecoveryName, packs: Vec<Pack>) -> Result<u64, Error> {
+        let in_use = |pack: &Pack| pack.size > 0 && pack.left().is_none();
+        let mut checked = 0;
+        for pack in packs.into_iter().filter(in_use) {
+            if !self.has_pack(&pack, false).await? {
+                return Err(Error::RecoveryFile {
+                    name: name.to_string(),
+                    why: "a pack that it names is not in the store, or of another length",
+                });
+            }
+            checked += 1;
+        }
+        Ok(checked)
     }
 
     /// Removes the snapshots older than `before` after `written` was noted in its place, and the
@@ -241,7 +276,7 @@ impl Inner {
                 }
             }
         }
-        Ok(())
+        self.delete_left_packs().await
     }
 
     /// Removes snapshots and journal files of other epochs up to `snapshot`; nothing opens them any
@@ -256,7 +291,7 @@ impl Inner {
                 }
             }
         }
-        Ok(())
+        self.delete_left_packs().await
     }
 }
 

@@ -8,11 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{Vault, digest::Digest, error::Error};
 use crate::{
-    db::{
-        Unit,
-        outbox::OutboxKind,
-        recordings::{self, SealedArtefact},
-    },
+    db::{Unit, artefacts, recordings::SealedArtefact},
     evidence::NewEntry,
     keyring,
     model::{
@@ -97,8 +93,7 @@ impl Vault {
         let now = self.0.clock.now();
         let row = &stored.row;
         let id = row.recording;
-        let older = recordings::replace_artefact(unit, row).await?;
-        unit.to_journal(OutboxKind::Recording, &[id], now);
+        let older = artefacts::replace(unit, row, now).await?;
         let sealed = NewEntry::transcript_sealed(now, by, id, row.sealed_len, &stored.sha256);
         unit.audit(sealed);
         Ok(older)
@@ -140,6 +135,8 @@ impl Vault {
             sealed_sha256: hex::encode(sha256),
             segment: SEGMENT.sealed(),
             content_type: content_type.to_owned(),
+            pack: None,
+            pack_at: None,
         };
         Ok(StoredText {
             object,

@@ -19,7 +19,11 @@ const ANNA: &str = "+493090182001";
 const LINE: &str = "+493090182009";
 
 /// Posts the callback of a message.
-async fn tells(world: &World, client: &Client, sid: &MessageSid) -> reqwest::Result<u16> {
+pub(crate) async fn tells(
+    world: &World,
+    client: &Client,
+    sid: &MessageSid,
+) -> reqwest::Result<u16> {
     let url = format!("{}/twilio/messages", client.base);
     let signed = world.stand_in.message_callback(sid, &url);
     Ok(signed.post(&client.http, &url).await?.status().as_u16())
@@ -35,8 +39,8 @@ async fn left(world: &World) -> (Vec<String>, usize) {
     (states, world.objects().len() - named.len())
 }
 
-async fn dies_and_is_told_again(kind: Kind, point: &str) {
-    let world = World::on(kind).await;
+/// Makes the policy of this vault keep messages.
+pub(crate) fn keep_messages(world: &World) {
     let policy = SHIPPED_POLICY
         .replacen("version = \"1\"", "version = \"messages\"", 1)
         .replacen(
@@ -45,6 +49,11 @@ async fn dies_and_is_told_again(kind: Kind, point: &str) {
             1,
         );
     std::fs::write(world.path("privacy-policy.toml"), policy).unwrap();
+}
+
+async fn dies_and_is_told_again(kind: Kind, point: &str) {
+    let world = World::on(kind).await;
+    keep_messages(&world);
     let picture = MessageFile::new("image/jpeg", &b"\xff\xd8a picture"[..]);
     let facts = MessageFacts {
         media: vec![picture],

@@ -4,8 +4,8 @@ use recvault::model::crash;
 
 use crate::{
     book::{self, Entry},
-    crash_chats, crash_messages, crash_notice, crash_repeats, crash_rooms, crash_sessions,
-    crash_turn,
+    crash_chats, crash_messages, crash_notice, crash_packs, crash_repeats, crash_rooms,
+    crash_sessions, crash_turn,
     database::Kind,
     invariants::{self, Found},
     sources,
@@ -41,6 +41,7 @@ fn every_named_place_is_tried() {
         crash_chats::TRIED,
         crash_messages::TRIED,
         crash_notice::TRIED,
+        crash_packs::TRIED,
         crash_repeats::TRIED,
         crash_rooms::TRIED,
         crash_sessions::TRIED,

@@ -26,6 +26,7 @@ mod crash_chats;
 mod crash_init;
 mod crash_messages;
 mod crash_notice;
+mod crash_packs;
 mod crash_random;
 mod crash_repeats;
 mod crash_rooms;

@@ -41,6 +41,7 @@ mod lists;
 mod messages;
 mod model_based;
 mod nothing_missed;
+mod packing;
 mod parties;
 mod principals;
 mod publishing;

@@ -34,7 +34,7 @@ pub(crate) fn keeping(policy: &str) -> String {
     )
 }
 
-async fn vault_on(database: Database) -> TestVault {
+pub(crate) async fn vault_on(database: Database) -> TestVault {
     Recipe {
         policy: keeping(&policy()),
         ..Recipe::on(database)
@@ -68,7 +68,7 @@ impl TestVault {
     }
 
     /// Keeps a message from this person. Returns its id.
-    async fn kept(&self, from: &str, body: &str) -> RecordingId {
+    pub(crate) async fn kept(&self, from: &str, body: &str) -> RecordingId {
         let before = self.messages().await;
         assert_eq!(self.texts(from, body).await.status, 200);
         let after = self.messages().await;

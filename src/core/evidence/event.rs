@@ -83,6 +83,10 @@ pub enum AuditEvent {
     /// A snapshot of the key store was verified.
     #[strum(to_string = "snapshot.verified")]
     SnapshotVerified,
+    /// An object with the small ciphertext of many recordings is given up: what lives of it is
+    /// stored anew.
+    #[strum(to_string = "pack.left")]
+    PackLeft,
     /// The root of an ended epoch is about to be destroyed.
     #[strum(to_string = "root.condemned")]
     RootCondemned,

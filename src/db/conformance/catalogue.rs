@@ -390,6 +390,8 @@ fn artefact(recording: RecordingId) -> SealedArtefact {
         sealed_sha256: "a".repeat(64),
         segment: 65_536,
         content_type: "audio/wav".into(),
+        pack: None,
+        pack_at: None,
     }
 }
 
@@ -402,11 +404,8 @@ async fn artefacts_come_back_as_they_were(world: &World) {
         ..artefact(ids[1])
     };
     for (id, sealed) in ids.iter().zip([artefact(ids[0]), largest]) {
-        let mut tx = world.tx().await;
-        recordings::insert_artefacts(&mut tx, std::slice::from_ref(&sealed))
-            .await
-            .unwrap();
-        tx.commit().await.unwrap();
+        let sealed_alone = std::slice::from_ref(&sealed);
+        world.with_artefacts(sealed_alone).await.unwrap();
         let mut tx = world.tx().await;
         assert_eq!(
             recordings::artefacts(&mut tx, *id).await.unwrap(),
@@ -439,19 +438,14 @@ async fn artefacts_come_back_as_they_were(world: &World) {
 async fn an_object_belongs_to_one_artefact(world: &World) {
     let ids = world.announced(2).await;
     let sealed = artefact(ids[0]);
-    let mut tx = world.tx().await;
-    recordings::insert_artefacts(&mut tx, std::slice::from_ref(&sealed))
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
+    let alone = std::slice::from_ref(&sealed);
+    world.with_artefacts(alone).await.unwrap();
     let taken = SealedArtefact {
         recording: ids[1],
         ..sealed
     };
     for sealed in [taken, artefact(ids[0]), artefact(recording_id(9))] {
-        let refused =
-            recordings::insert_artefacts(&mut world.tx().await, std::slice::from_ref(&sealed))
-                .await;
+        let refused = world.with_artefacts(&[sealed]).await;
         assert!(
             refused.is_err(),
             "the same object twice, a second audio, an unknown recording"

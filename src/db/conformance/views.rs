@@ -7,6 +7,7 @@ use crate::{
     db::{
         Error,
         accept::Announcement,
+        artefacts,
         recordings::{self, SealedArtefact},
     },
     model::{
@@ -36,6 +37,8 @@ fn transcript(recording: RecordingId) -> SealedArtefact {
         sealed_sha256: "b".repeat(64),
         segment: 16_384,
         content_type: "application/json".into(),
+        pack: None,
+        pack_at: None,
     }
 }
 
@@ -48,15 +51,16 @@ async fn a_newer_transcript_takes_the_place_of_the_older(world: &World) {
     let first = transcript(ids[0]);
     let second = transcript(ids[0]);
     let other = transcript(ids[1]);
-    let mut tx = world.tx().await;
-    recordings::insert_artefacts(&mut tx, std::slice::from_ref(&audio))
-        .await
-        .unwrap();
+    let alone = std::slice::from_ref(&audio);
+    world.with_artefacts(alone).await.unwrap();
     let mut replaced = Vec::new();
     for sealed in [&first, &other, &second] {
-        replaced.push(recordings::replace_artefact(&mut tx, sealed).await.unwrap());
+        let older = world.db.unit("a test", async |mut unit| {
+            unit.without_entry("a test");
+            artefacts::replace(&mut unit, sealed, at(1)).await
+        });
+        replaced.push(older.await.unwrap());
     }
-    tx.commit().await.unwrap();
     assert_eq!(replaced, [None, None, first.object]);
     let mut tx = world.tx().await;
     assert_eq!(

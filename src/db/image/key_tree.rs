@@ -1,10 +1,11 @@
-//! Pages and entries of the key tree, read from images.
+//! Pages and entries of the key tree, and packs, read from images.
 
 use super::Image;
 use crate::{
     db::{
         error::Error,
         keys::{KeyEntry, StoredKeyEntry, StoredPage},
+        packs::Pack,
         table::TableRow,
     },
     keyring::PageRow,
@@ -24,4 +25,12 @@ pub fn entry_of(row: &Image) -> Result<KeyEntry, Error> {
 /// [`Error::Inconsistent`].
 pub fn page_of(row: &Image) -> Result<PageRow, Error> {
     PageRow::try_from(StoredPage::of_values(&row.values)?)
+}
+
+/// Converts an image to a pack.
+///
+/// # Errors
+/// [`Error::Inconsistent`].
+pub fn pack_of(row: &Image) -> Result<Pack, Error> {
+    Pack::of_values(&row.values)
 }

@@ -112,6 +112,29 @@ pub async fn find_all(tx: &mut Tx, table: Table, subjects: &[&str]) -> Result<Ve
     rows(tx, "image.find", table, &clauses, &[Arg::Text(&subjects)]).await
 }
 
+/// Returns the packs that artefacts of these recordings name.
+///
+/// # Errors
+/// [`Error::Inconsistent`] as for [`chunk`].
+pub async fn packs_of(tx: &mut Tx, recordings: &[&str]) -> Result<Vec<Image>, Error> {
+    const NAMED: &str = "WHERE number IN (SELECT pack FROM artefacts WHERE recording_id IN (SELECT key FROM json_each($1))) ORDER BY number";
+    let recordings = set(recordings);
+    let args = [Arg::Text(&recordings)];
+    rows(tx, "image.packs_of", Table::Packs, NAMED, &args).await
+}
+
+/// Returns the artefacts that name this pack and lack their ciphertext; not those of shredded
+/// recordings.
+///
+/// # Errors
+/// [`Error::Inconsistent`] as for [`chunk`].
+pub async fn unfilled(tx: &mut Tx, pack: i64) -> Result<Vec<Image>, Error> {
+    const UNFILLED: &str = "WHERE pack IS NOT NULL AND length(inline) = 0 AND pack = $1
+        AND recording_id IN (SELECT id FROM recordings WHERE state <> 'shredded') ORDER BY pack_at";
+    let args = [Arg::Int(pack)];
+    rows(tx, "image.unfilled", Table::Artefacts, UNFILLED, &args).await
+}
+
 /// Inserts new rows.
 ///
 /// # Errors
@@ -227,7 +250,7 @@ async fn rows(
 ) -> Result<Vec<Image>, Error> {
     let sql = format!(
         "/* {query} */ SELECT {} FROM {} {clauses}",
-        names(table.columns().iter()),
+        selected(table),
         table.name()
     );
     tx.fetch_all(&sql, args)
@@ -269,6 +292,19 @@ fn belongs<'a>(table: Table, images: impl IntoIterator<Item = &'a Image>) -> Res
             table.name()
         ))),
     }
+}
+
+/// Returns the columns as an image has them.
+fn selected(table: Table) -> String {
+    let Some((empty, condition)) = table.declaration().left_out else {
+        return names(table.columns().iter());
+    };
+    let column = |column: &Column| match column.name == empty {
+        true => format!("CASE WHEN {condition} THEN '' ELSE {empty} END AS {empty}"),
+        false => column.name.to_owned(),
+    };
+    let columns: Vec<String> = table.columns().iter().map(column).collect();
+    columns.join(", ")
 }
 
 fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> String {

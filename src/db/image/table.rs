@@ -16,6 +16,7 @@ use crate::db::{
     gaps::StoredGap,
     holds::HoldRow,
     keys::{StoredKeyEntry, StoredPage, StoredVault},
+    packs::Pack,
     parties::StoredParty,
     policies::PolicyRow,
     principals::PrincipalRow,
@@ -71,6 +72,8 @@ travelling! {
     KeyEntries = StoredKeyEntry::TABLE,
     /// Pages of the key tree.
     Pages = StoredPage::TABLE,
+    /// Objects with the small ciphertext of many artefacts.
+    Packs = Pack::TABLE,
     /// Sealed objects.
     Artefacts = SealedArtefact::TABLE,
     /// Participants, sealed.

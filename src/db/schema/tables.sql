@@ -146,6 +146,22 @@ CREATE TABLE key_entries (
   PRIMARY KEY (recording_id, leg)
 );
 
+-- Objects in the store that hold the small ciphertext of many artefacts, one after another
+-- (vault/packs.rs): a snapshot names them, and leaves out what they hold.
+CREATE TABLE packs (
+  number BIGINT PRIMARY KEY,     -- random, so that no two timelines give the same; immutable
+  object_id TEXT NOT NULL UNIQUE, -- obj_…: its name in the store; immutable
+  size BIGINT NOT NULL,          -- bytes; 0 until it is in the store
+  sealed_sha256 TEXT NOT NULL,   -- of all of it, lower-case hex; empty until it is in the store
+  begun_at BIGINT NOT NULL,      -- immutable
+  -- when it was first found to hold bytes that belong to nothing any more; null: it was not
+  dented_at BIGINT,
+  -- the timeline and number of the entry with which it was given up: from there on no artefact that
+  -- lives names it; null: it is in use
+  left_timeline BIGINT,
+  left_seq BIGINT
+);
+
 -- Sealed artefacts: in the store, or here where they are small.
 CREATE TABLE artefacts (
   recording_id TEXT NOT NULL REFERENCES recordings (id),
@@ -158,8 +174,17 @@ CREATE TABLE artefacts (
   sealed_sha256 TEXT NOT NULL,   -- of the ciphertext, lower-case hex
   segment BIGINT NOT NULL,       -- sealed segment length, 65536 or 16384
   content_type TEXT NOT NULL,
+  -- the pack that has the ciphertext of a small artefact, too; null: none. It stays when the
+  -- recording is shredded and the column above is emptied, until the pack is gone
+  pack BIGINT,
+  pack_at BIGINT,                -- where it begins in the pack, in bytes; null with the pack
   PRIMARY KEY (recording_id, leg, artefact)
 );
+-- What lives in each pack, and what is in none.
+CREATE INDEX artefacts_by_pack ON artefacts (pack, sealed_len)
+  WHERE object_id IS NULL AND length(inline) > 0;
+-- What is dead in each pack.
+CREATE INDEX artefacts_dead ON artefacts (pack) WHERE pack IS NOT NULL AND length(inline) = 0;
 
 -- The durable mark that a recording's keys are dead, one row for each leg that had a key, and one
 -- for `all` where none had. While a recording has any, none of its legs opens. Rows are never

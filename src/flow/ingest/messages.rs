@@ -56,6 +56,9 @@ use crate::{
     vault::{Keeping, MessageContent, Vault},
 };
 
+/// How often the people of a group are named until it succeeds.
+const NAMINGS: usize = 5;
+
 /// Keeps messages.
 pub struct MessageIntake {
     vault: Vault,
@@ -386,8 +389,16 @@ impl MessageIntake {
         let Some(thread) = thread else {
             return Ok(members);
         };
-        let named = self.parties.name_found(thread, &members, Keeping::Carried);
-        Ok(named.await?.parties)
+        for _ in 0..NAMINGS {
+            let named = self.parties.name_found(thread, &members, Keeping::Carried);
+            match named.await {
+                // Another message of the group names them at the same time.
+                Err(Error::Conflict(_)) => {}
+                named => return Ok(named?.parties),
+            }
+        }
+        let why = "the people of a group are being named";
+        Err(db::Error::Unavailable(why.to_owned()).into())
     }
 
     /// Moves a message to the thread of its group, if it came before without its other receivers.
@@ -437,15 +448,6 @@ impl MessageIntake {
     fn erase_at(&self, source_ref: &SourceRef) -> Option<Timestamp> {
         erase_at(&self.twilio, source_ref, self.clock.now())
     }
-}
-
-/// Returns fields in the form of a callback.
-pub(super) fn form_of(fields: &[(&str, Zeroizing<String>)]) -> Zeroizing<Vec<u8>> {
-    let pairs: Vec<(&str, &str)> = fields
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
-    Zeroizing::new(serde_json::to_vec(&pairs).expect("pairs of texts have a JSON form"))
 }
 
 /// Twilio deletes a message only some time after it was delivered

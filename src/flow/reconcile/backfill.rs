@@ -233,6 +233,12 @@ impl Backfills {
         hold_back: Option<u64>,
         say: &(dyn Fn(usize) + Sync),
     ) -> Result<(), ReconcileFailure> {
+        let reconciliation = &self.reconciliation;
+        // A message behind a text through a session is no message of its own.
+        let has_sessions = row.kind == MediaKind::Message
+            && reconciliation
+                .walk_sessions(comparison, row.done_until)
+                .await?;
         for (since, until) in days(row.done_until, row.until) {
             if let Some(most) = hold_back.filter(|_| !comparison.is_dry()) {
                 self.wait_for_fetches(most).await?;
@@ -244,8 +250,9 @@ impl Backfills {
                 with_deleted: false,
             };
             if row.kind == MediaKind::Message {
-                let reconciliation = &self.reconciliation;
-                reconciliation.walk_messages(comparison, window).await?;
+                reconciliation
+                    .walk_messages(comparison, window, has_sessions)
+                    .await?;
             } else {
                 self.walk_recordings(comparison, window).await?;
             }

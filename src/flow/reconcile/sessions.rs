@@ -11,7 +11,7 @@ use super::{
     step::{ReconcileAction, step},
 };
 use crate::{
-    model::{id::RecordingId, sid::ProxyServiceSid, time::Timestamp},
+    model::{id::RecordingId, media::MediaKind, sid::ProxyServiceSid, time::Timestamp},
     twilio::{
         Interaction, InteractionKind, ProxySession, RestError,
         rest::{Pages, ProxyPlace},
@@ -118,7 +118,7 @@ impl Reconciliation {
         for (listed, id) in named {
             // Its text is there from the beginning.
             let step = step("completed", known.of(id), terms);
-            comparison.found.note_message(id, step, true);
+            comparison.found.note_told_once(id, MediaKind::Message, step, true);
             comparison.would(id, step);
             if known.lacks_files(id, terms) {
                 files.push(id);

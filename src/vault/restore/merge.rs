@@ -16,7 +16,7 @@ use crate::{
     },
     model::id::RecordingId,
     store::RecoveryName,
-    vault::error::Error,
+    vault::{error::Error, journal::INLINE},
 };
 
 /// Columns that are filled once and never emptied, by the table and the column that identifies its
@@ -40,6 +40,9 @@ const OF_PRINCIPALS: [(Table, &str); 3] = [
 pub(super) struct Merge {
     /// Ids of principals that exist under another id, and that id.
     principals: BTreeMap<String, String>,
+    /// Earlier rows of small artefacts of the recordings whose new rows are being read, by the digest
+    /// of the ciphertext: a new row may come without it.
+    small: BTreeMap<(RecordingId, String), Image>,
 }
 
 impl Merge {
@@ -58,11 +61,48 @@ impl Merge {
             Table::Principals => self.principal(tx, row).await,
             Table::Tombstones => tombstone(tx, row).await.map(Some),
             Table::Receipts => receipt(tx, row).await,
+            Table::Artefacts => Ok(Some(self.with_small(row))),
             Table::Policies => {
                 one_file_a_version(tx, &row, name).await?;
                 filled(tx, row).await.map(Some)
             }
             _ => filled(tx, row).await.map(Some),
+        }
+    }
+
+    /// Keeps the rows of a recording's small artefacts, which are about to be replaced.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) async fn set_aside(&mut self, tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
+        let rows = image::find(tx, Table::Artefacts, &id.to_string()).await?;
+        for row in rows {
+            if let Some(digest) = small_digest(&row) {
+                self.small.insert((id, digest), row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what was set aside: a piece has a recording's rows together.
+    pub(super) fn end_of_piece(&mut self) {
+        self.small.clear();
+    }
+
+    /// Returns the row with what the earlier row has of the same ciphertext, where it has none: the
+    /// bytes, or the pack.
+    fn with_small(&mut self, row: Image) -> Image {
+        let id = row.text("recording_id").and_then(|id| id.parse().ok());
+        let place = id.zip(small_digest(&row));
+        let Some(earlier) = place.and_then(|place| self.small.remove(&place)) else {
+            return row;
+        };
+        match (row.bytes(INLINE), earlier.bytes(INLINE)) {
+            (Some([]), Some(bytes @ [_, ..])) => row.with_bytes(INLINE, bytes.to_vec()),
+            (Some([]), _) if row.int("pack").is_none() => row
+                .filled_from(&earlier, "pack")
+                .filled_from(&earlier, "pack_at"),
+            _ => row,
         }
     }
 
@@ -96,6 +136,14 @@ impl Merge {
             }
         }
         row
+    }
+}
+
+/// Returns the digest of the ciphertext of a small artefact.
+fn small_digest(row: &Image) -> Option<String> {
+    match row.text("object_id") {
+        None => row.text("sealed_sha256").map(str::to_owned),
+        Some(_) => None,
     }
 }
 

@@ -56,6 +56,9 @@ impl Inner {
                     states += u64::from(STATES.contains(&row.table()));
                     if let Some(row) = of_main_log(row, shared) {
                         let row = self.resealed(row, &root);
+                        if let Some(id) = replaced(&row) {
+                            merge.set_aside(tx, id).await?;
+                        }
                         if let Some(row) = merge.resolve(tx, row, name).await? {
                             self.take_row(tx, row, now).await?;
                         }
@@ -65,6 +68,7 @@ impl Inner {
             }
         }
         parser.end().map_err(fault)?;
+        merge.end_of_piece();
         Ok(states)
     }
 
@@ -160,6 +164,13 @@ impl Inner {
         }
         self.place_key(tx, id, leg, &recording.tier, key).await
     }
+}
+
+/// Returns the recording whose state this row begins.
+fn replaced(row: &Image) -> Option<RecordingId> {
+    (row.table() == Table::Recordings)
+        .then(|| row.text("id")?.parse().ok())
+        .flatten()
 }
 
 /// Returns whether a receipt waits for the deletion of the source's copies.

@@ -180,7 +180,7 @@ fn words_stand_as_they_are_said() {
     let document = document();
     let schemas = &document["components"]["schemas"];
     for (name, words) in [
-        ("Answer", &["given", "declined", "withdrawn"][..]),
+        ("Answer", &["given", "declined", "withdrawn", "informed"][..]),
         ("ApprovalState", &["requested", "approved", "refused"]),
         ("RevocationOutcome", &["shredded", "held", "closed"]),
         (

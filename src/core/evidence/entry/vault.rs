@@ -4,7 +4,11 @@ use serde_json::json;
 
 use super::{super::event::AuditEvent, NewEntry};
 use crate::model::{
-    actor::Initiator, id::DatabaseId, name::Tier, time::Timestamp, timeline::Timeline,
+    actor::Initiator,
+    id::{DatabaseId, ObjectId},
+    name::Tier,
+    time::Timestamp,
+    timeline::Timeline,
 };
 
 impl NewEntry {
@@ -45,6 +49,18 @@ impl NewEntry {
             AuditEvent::SnapshotVerified,
             None,
             json!({ "snapshot": snapshot, "keys": keys }),
+        )
+    }
+
+    /// This object with small ciphertext is given up; so many of its bytes belong to recordings that
+    /// live, and are stored anew.
+    pub fn pack_left(at: Timestamp, object: ObjectId, size: u64, living: u64) -> Self {
+        Self::new(
+            at,
+            Initiator::Vault,
+            AuditEvent::PackLeft,
+            None,
+            json!({ "object": object, "size": size, "living": living }),
         )
     }
 

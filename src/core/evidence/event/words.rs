@@ -27,6 +27,9 @@ impl AuditEvent {
             Self::WorkRetried => "work that was given up is tried again",
             Self::EpochTurned => "the epoch was turned",
             Self::SnapshotVerified => "a snapshot was verified",
+            Self::PackLeft => {
+                "a pack of small ciphertext was given up, and what lives of it is stored anew"
+            }
             Self::RootCondemned => "the root key of a former epoch is about to be destroyed",
             Self::RootDestroyed => "the root key of a former epoch was destroyed",
             Self::KeysRotated => "pages of the key tree are to get new keys",

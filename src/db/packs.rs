@@ -1,0 +1,242 @@
+//! Packs: objects in the store, each of which holds the small ciphertext of many artefacts.
+//!
+//! Owns the list of packs, and which artefact is where in which of them. Refuses to know the bytes,
+//! and when a pack is written or given up.
+//!
+//! INVARIANT: an artefact names only a pack that was whole in the store, and not given up, in the
+//! unit that entered the name.
+
+use std::collections::BTreeMap;
+
+use const_format::formatcp;
+use serde::Serialize;
+
+use super::{
+    error::Error,
+    recordings::SealedArtefact,
+    row::Row,
+    table::{TableRow as _, table},
+    tx::{Arg, Tx},
+};
+use crate::model::{
+    id::{ObjectId, RecordingId},
+    time::Timestamp,
+    timeline::{LogPoint, Timeline},
+};
+
+/// The condition on artefacts whose small ciphertext is in the database, as in the indexes.
+const HAS_INLINE: &str = "object_id IS NULL AND length(inline) > 0";
+
+table! {
+    "packs" {}
+
+    /// An object with the small ciphertext of many artefacts, one after another.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Pack {
+        key {
+            /// Its number: random, so that no two timelines give the same.
+            pub number: i64 = "number",
+        }
+        /// Its name in the store.
+        pub object: ObjectId = "object_id",
+        /// Its length in bytes; 0 until it is in the store.
+        pub size: u64 = "size",
+        /// The SHA-256 of all of it, lower-case hex; empty until it is in the store.
+        pub sealed_sha256: String = "sealed_sha256",
+        /// When it was begun.
+        pub begun_at: Timestamp = "begun_at",
+        /// When it was first found to hold bytes that belong to nothing any more.
+        pub dented_at: Option<Timestamp> = "dented_at",
+        /// The timeline of the entry with which it was given up.
+        pub left_timeline: Option<i64> = "left_timeline",
+        /// The number of that entry.
+        pub left_seq: Option<i64> = "left_seq",
+    }
+}
+
+impl Pack {
+    /// Returns a pack that is about to be stored.
+    pub fn begun(number: i64, object: ObjectId, now: Timestamp) -> Self {
+        Self {
+            number,
+            object,
+            size: 0,
+            sealed_sha256: String::new(),
+            begun_at: now,
+            dented_at: None,
+            left_timeline: None,
+            left_seq: None,
+        }
+    }
+
+    /// Returns the point of the audit log from which on no living artefact names it.
+    pub fn left(&self) -> Option<LogPoint> {
+        Some(LogPoint {
+            timeline: Timeline::try_from(self.left_timeline?).ok()?,
+            seq: self.left_seq?,
+        })
+    }
+}
+
+/// The place of an artefact's ciphertext in a pack.
+#[derive(Serialize)]
+struct PackPlace<'a> {
+    recording: String,
+    leg: &'static str,
+    artefact: String,
+    sha256: &'a str,
+    /// Text, because `->>` gives text on both databases.
+    at: String,
+}
+
+/// Returns up to `limit` artefacts whose small ciphertext is in no pack, in no order; not those of
+/// shredded recordings.
+pub async fn unpacked(tx: &mut Tx, limit: i64) -> Result<Vec<SealedArtefact>, Error> {
+    const SQL: &str = formatcp!(
+        "/* packs.unpacked */ SELECT {} FROM artefacts WHERE {HAS_INLINE} AND pack IS NULL
+          AND (SELECT state FROM recordings WHERE id = artefacts.recording_id) <> 'shredded' LIMIT $1",
+        SealedArtefact::COLUMNS
+    );
+    tx.fetch_rows(SQL, &[Arg::Int(limit)]).await
+}
+
+/// Inserts a pack that is about to be stored: from here on its object is no orphan.
+pub async fn begin(tx: &mut Tx, pack: &Pack) -> Result<(), Error> {
+    const SQL: &str = formatcp!("/* packs.begin */ {}", Pack::INSERT);
+    tx.insert_row(SQL, pack, &[]).await.map(|_| ())
+}
+
+/// Enters a stored pack, which holds the ciphertext of these artefacts in this order. Returns false
+/// if it was given up meanwhile, or one of the artefacts changed; the unit must then be abandoned.
+pub async fn enter(tx: &mut Tx, pack: &Pack, sealed: &[SealedArtefact]) -> Result<bool, Error> {
+    const STORED: &str = "/* packs.stored */
+        UPDATE packs SET size = $2, sealed_sha256 = $3 WHERE number = $1 AND left_seq IS NULL";
+    const PLACED: &str = formatcp!(
+        "/* packs.placed */
+        UPDATE artefacts SET pack = $1, pack_at = CAST(place.value->>'at' AS BIGINT) FROM json_each($2) AS place
+        WHERE artefacts.recording_id = place.value->>'recording' AND artefacts.leg = place.value->>'leg'
+          AND artefacts.artefact = place.value->>'artefact' AND artefacts.sealed_sha256 = place.value->>'sha256'
+          AND {HAS_INLINE} AND artefacts.pack IS NULL"
+    );
+    let number = Arg::Int(pack.number);
+    let size = i64::try_from(pack.size).unwrap_or(i64::MAX);
+    let stored = [number, Arg::Int(size), Arg::Text(&pack.sealed_sha256)];
+    if tx.execute(STORED, &stored).await? != 1 {
+        return Ok(false);
+    }
+    let mut at = 0;
+    let mut places = BTreeMap::new();
+    for (nth, sealed) in sealed.iter().enumerate() {
+        let place = PackPlace {
+            recording: sealed.recording.to_string(),
+            leg: sealed.leg.as_str(),
+            artefact: sealed.artefact.to_string(),
+            sha256: &sealed.sealed_sha256,
+            at: at.to_string(),
+        };
+        places.insert(nth, place);
+        at += sealed.inline.len();
+    }
+    let places = serde_json::to_string(&places).expect("texts have a JSON form");
+    let placed = tx.execute(PLACED, &[number, Arg::Text(&places)]).await?;
+    Ok(placed == sealed.len() as u64)
+}
+
+/// Returns every pack that is not given up, and how many of its bytes belong to living artefacts.
+pub async fn in_use(tx: &mut Tx) -> Result<Vec<(Pack, u64)>, Error> {
+    const SQL: &str = formatcp!(
+        "/* packs.in_use */
+        SELECT {}, COALESCE((SELECT CAST(SUM(sealed_len) AS BIGINT) FROM artefacts WHERE {HAS_INLINE} AND pack = packs.number), 0) AS living
+        FROM packs WHERE left_seq IS NULL ORDER BY number",
+        Pack::QUALIFIED
+    );
+    let rows = tx.fetch_all(SQL, &[]).await?;
+    let pack = |row: &Row| Ok((Pack::of(row)?, row.int("living")?.unsigned_abs()));
+    rows.iter().map(pack).collect()
+}
+
+/// Returns every pack.
+pub async fn all(tx: &mut Tx) -> Result<Vec<Pack>, Error> {
+    const SQL: &str = formatcp!(
+        "/* packs.all */ SELECT {} FROM packs ORDER BY number",
+        Pack::COLUMNS
+    );
+    tx.fetch_rows(SQL, &[]).await
+}
+
+/// Records when a pack was first found to hold bytes that belong to nothing any more.
+pub async fn note_dent(tx: &mut Tx, number: i64, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* packs.note_dent */ UPDATE packs SET dented_at = $2 WHERE number = $1 AND dented_at IS NULL";
+    tx.execute(SQL, &[Arg::Int(number), Arg::Int(now.as_millis())])
+        .await
+        .map(|_| ())
+}
+
+/// Gives a pack up: its living artefacts are in no pack, to be packed again. Returns false if it was
+/// given up before. [`note_left`] must follow in the same unit.
+pub async fn leave(tx: &mut Tx, number: i64) -> Result<bool, Error> {
+    const LOCK: &str =
+        "/* packs.leave */ UPDATE packs SET left_seq = 0 WHERE number = $1 AND left_seq IS NULL";
+    const RELEASE: &str = formatcp!(
+        "/* packs.release */ UPDATE artefacts SET pack = NULL, pack_at = NULL WHERE {HAS_INLINE} AND pack = $1"
+    );
+    let number = [Arg::Int(number)];
+    if tx.execute(LOCK, &number).await? != 1 {
+        return Ok(false);
+    }
+    tx.execute(RELEASE, &number).await?;
+    Ok(true)
+}
+
+/// Records the point of the audit log at which a pack was given up.
+pub async fn note_left(tx: &mut Tx, number: i64, point: LogPoint) -> Result<(), Error> {
+    const SQL: &str = "/* packs.note_left */ UPDATE packs SET left_timeline = $2, left_seq = $3 WHERE number = $1";
+    let timeline = Arg::Int(point.timeline.number());
+    tx.execute(SQL, &[Arg::Int(number), timeline, Arg::Int(point.seq)])
+        .await
+        .map(|_| ())
+}
+
+/// Removes a pack that was given up and whose object is gone. Returns the shredded recordings that
+/// had ciphertext in it.
+pub async fn remove(tx: &mut Tx, number: i64) -> Result<Vec<RecordingId>, Error> {
+    const PACK: &str =
+        "/* packs.remove */ DELETE FROM packs WHERE number = $1 AND left_seq IS NOT NULL";
+    const DEAD: &str = "/* packs.forget */
+        UPDATE artefacts SET pack = NULL, pack_at = NULL
+        WHERE pack IS NOT NULL AND length(inline) = 0 AND pack = $1
+          AND recording_id IN (SELECT id FROM recordings WHERE state = 'shredded') RETURNING recording_id";
+    let number = [Arg::Int(number)];
+    tx.execute(PACK, &number).await?;
+    let rows = tx.fetch_all(DEAD, &number).await?;
+    let id = "recording_id";
+    let ids = rows.iter().map(|row| row.parse("artefacts", id, id));
+    let mut ids: Vec<RecordingId> = ids.collect::<Result<_, Error>>()?;
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// Drops the ciphertext of a shredded recording from the database. Returns whether packs hold some
+/// of it: the rows that name them stay.
+pub async fn drop_ciphertext(tx: &mut Tx, id: RecordingId) -> Result<bool, Error> {
+    // All rows at once, so that no pack is entered between the two statements.
+    const EMPTY: &str =
+        "/* packs.drop_ciphertext */ UPDATE artefacts SET inline = '' WHERE recording_id = $1";
+    const REMOVE: &str = "/* packs.remove_artefacts */ DELETE FROM artefacts WHERE recording_id = $1 AND pack IS NULL";
+    let id = id.to_string();
+    let id = [Arg::Text(&id)];
+    let all = tx.execute(EMPTY, &id).await?;
+    Ok(tx.execute(REMOVE, &id).await? < all)
+}
+
+/// Returns the recordings that are not shredded and lack small ciphertext.
+pub async fn lacking(tx: &mut Tx) -> Result<Vec<RecordingId>, Error> {
+    const SQL: &str = "/* packs.lacking */
+        SELECT id FROM recordings WHERE state <> 'shredded'
+          AND id IN (SELECT recording_id FROM artefacts WHERE object_id IS NULL AND length(inline) = 0) ORDER BY id";
+    let rows = tx.fetch_all(SQL, &[]).await?;
+    rows.iter()
+        .map(|row| row.parse("recordings", "id", "id"))
+        .collect()
+}
