@@ -12,6 +12,7 @@ pub mod client_ip;
 mod conditions;
 mod connection;
 mod consents;
+mod conversations;
 mod corrections;
 pub mod cors;
 mod documents;
@@ -38,6 +39,7 @@ mod schemas;
 mod search;
 pub mod settings;
 mod shred;
+mod threads;
 mod transcript;
 mod twilio;
 mod unread;
@@ -45,7 +47,9 @@ mod unread;
 // The command line prints these types too.
 pub(crate) use self::{
     catalogue::{DetailsBody, RecordingBody},
+    conversations::{ConversationBody, ListedConversationBody},
     grants::{GrantBody, ListedGrantBody},
+    threads::ThreadGrantBody,
 };
 
 use std::{sync::Arc, time::Duration};
@@ -159,6 +163,10 @@ fn bearer() -> Router<Api> {
                 .patch(corrections::correct),
         )
         .route("/v1/recordings/{id}/grants", post(grants::create))
+        .route("/v1/conversations", get(conversations::list))
+        .route("/v1/conversations/search", post(conversations::search))
+        .route("/v1/conversations/{id}", get(conversations::show))
+        .route("/v1/conversations/{id}/grants", post(threads::create))
         .route("/v1/grants", get(grants::list))
         .route("/v1/grants/{id}", delete(grants::end))
         .route(
@@ -215,6 +223,8 @@ fn granted() -> Router<Api> {
             get(media::transcript_json),
         )
         .route("/v1/media/{token}/parties.json", get(media::parties))
+        .route("/v1/media/{token}/thread.json", get(threads::json))
+        .route("/v1/media/{token}/thread.html", get(threads::html))
         .route(
             "/v1/media/{token}/states/{state}/message.json",
             get(media::state_message),

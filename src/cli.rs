@@ -14,6 +14,7 @@ mod catalogue;
 mod check;
 mod clock;
 mod consent;
+mod conversations;
 mod custody;
 mod drill;
 mod epoch;
@@ -98,6 +99,9 @@ enum Command {
     /// Lists and shows recordings.
     #[command(subcommand)]
     Recordings(catalogue::RecordingsCommand),
+    /// Lists and shows conversations: recordings that belong together.
+    #[command(subcommand)]
+    Conversations(conversations::ConversationsCommand),
     /// Exports all data about a person as a tar archive: a manifest, statements of consent,
     /// recordings, and every access with its reason.
     Export(export::Export),
@@ -279,6 +283,7 @@ impl Cli {
             Command::Principal(command) => command.perform(open(&file).await?, out).await,
             Command::Policy(command) => command.perform(&file, named.is_some(), out).await,
             Command::Recordings(command) => command.perform(open(&file).await?, out).await,
+            Command::Conversations(command) => command.perform(open(&file).await?, out).await,
             Command::Export(export) => export.perform(open(&file).await?, out).await,
             Command::Retention(command) => command.perform(open(&file).await?, out).await,
             Command::Shred {

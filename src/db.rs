@@ -24,6 +24,7 @@ mod closed;
 #[cfg(test)]
 mod conformance;
 pub mod consents;
+pub mod conversations;
 pub mod details;
 pub mod discovery;
 pub mod endings;

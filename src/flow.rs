@@ -50,7 +50,9 @@ pub use access::{
 };
 pub use accounts::{AccountFinding, AccountReview, AccountStatus, AccountVerdict, Reloaded};
 pub use asking::Asking;
-pub use catalogue::{Catalogue, RecordingDetails, SourceStanding};
+pub use catalogue::{
+    Catalogue, RecordingDetails, SourceStanding, conversations::ConversationDetails,
+};
 pub use clock::{ClockStatus, TrustedClock};
 pub use consent::{
     About, CONSENT_STEP_LIMIT, CallEnd, ConsentRegister, FieldFault, ImportFormat, Imported,
@@ -89,7 +91,11 @@ pub use liveness::{Liveness, Task};
 pub use page::Page;
 pub use patience::WorkSettings;
 pub use playback::{
-    IssuedGrant, Playback, PlaybackSession, listing::GrantLister, reading::Form, watch::Watch,
+    IssuedGrant, Playback, PlaybackSession,
+    listing::GrantLister,
+    reading::Form,
+    thread::{IssuedThreadGrant, ThreadContent, ThreadItem, ThreadPage, ThreadSession},
+    watch::Watch,
 };
 pub use policies::{
     Policies, Published, Publishing, Version,

@@ -65,7 +65,7 @@ pub use epoch::TurnReport;
 pub use error::{AsVaultError, Error};
 pub use file::StoredFile;
 pub use message::{MessageContent, SealedMessage};
-pub use open::{PlayableArtefact, PlaybackStream};
+pub use open::{ConversationPage, OpenedText, PlayableArtefact, PlaybackStream, TextOpening};
 pub use ownership::Claim;
 pub use restore::{Choice, Plan, Restored, check_restore, plan, restore, unfinished};
 pub use rollback::check_unused;

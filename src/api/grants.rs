@@ -21,6 +21,7 @@ use crate::{
         artefact::Artefact,
         id::{ApprovalId, GrantId, PrincipalId, RecordingId},
         name::Purpose,
+        subject::Conversation,
         text::Justification,
         time::Timestamp,
     },
@@ -240,6 +241,8 @@ pub(super) struct GrantListParams {
     principal: Option<GrantHolder>,
     /// Only grants for this recording.
     recording: Option<RecordingId>,
+    /// Only grants over this conversation.
+    conversation: Option<Conversation>,
     /// Only grants for this purpose.
     purpose: Option<Purpose>,
     /// Only grants in this state.
@@ -273,7 +276,10 @@ impl FromStr for GrantHolder {
 #[derive(Serialize, utoipa::ToSchema)]
 pub(crate) struct ListedGrantBody {
     id: GrantId,
-    recording_id: RecordingId,
+    /// The recording; null if it is over a conversation.
+    recording_id: Option<RecordingId>,
+    /// The conversation; null if it is for one recording.
+    conversation_id: Option<Conversation>,
     /// The principal to whom it was given.
     principal: PrincipalId,
     purpose: Purpose,
@@ -302,7 +308,8 @@ impl From<ListedGrant> for ListedGrantBody {
         let row = listed.row;
         Self {
             id: row.id,
-            recording_id: row.recording,
+            recording_id: row.object.recording(),
+            conversation_id: row.object.conversation().cloned(),
             principal: listed.principal,
             purpose: row.purpose,
             state: listed.state,
@@ -342,7 +349,15 @@ pub(super) async fn list(
             GrantHolder::All => None,
             GrantHolder::One(one) => Some(one),
         },
-        recording: params.recording,
+        object: match (params.recording, params.conversation) {
+            (Some(recording), None) => Some(recording.into()),
+            (None, Some(conversation)) => Some(conversation.into()),
+            (None, None) => None,
+            (Some(_), Some(_)) => {
+                let detail = "a grant is for a recording or over a conversation: name one of them";
+                return Err(Problem::bad_request(detail));
+            }
+        },
         purpose: params.purpose,
         state: params.state,
         ..GrantFilter::default()

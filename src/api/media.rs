@@ -22,7 +22,7 @@ use super::{
     grants::FIRST_STATE,
     problem::Problem,
     range::{self, RangeOutcome},
-    schemas::TranscriptForm,
+    schemas::ShownTranscript,
 };
 use crate::{
     flow::{Ended, Form, Guarded, PlaybackSession},
@@ -148,7 +148,7 @@ pub(super) async fn state_message(
 /// `HEAD` opens nothing.
 #[utoipa::path(get, path = "/v1/media/{token}/states/{state}/transcript.json", operation_id = "getTranscriptState", tag = "media",
     params(("token" = String, Path), ("state" = String, Path)),
-    responses((status = 200, body = TranscriptForm), (status = 403, body = Problem), (status = 404, body = Problem),
+    responses((status = 200, body = ShownTranscript), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 410, body = Problem)))]
 pub(super) async fn state_transcript(
     State(api): State<Api>,
@@ -297,7 +297,7 @@ async fn part(
 ///
 /// `HEAD` opens nothing.
 #[utoipa::path(get, path = "/v1/media/{token}/transcript.json", operation_id = "getTranscript", tag = "media", params(("token" = String, Path)),
-    responses((status = 200, body = TranscriptForm), (status = 403, body = Problem), (status = 404, body = Problem),
+    responses((status = 200, body = ShownTranscript), (status = 403, body = Problem), (status = 404, body = Problem),
         (status = 410, body = Problem)))]
 pub(super) async fn transcript_json(
     State(api): State<Api>,
@@ -433,7 +433,7 @@ where
 
 /// Returns the answer to a `HEAD`. Its body is a stream, because an empty body would state a length
 /// of 0, and the length of a text is not known before it is opened.
-fn head_answer(response: Builder) -> Result<Response, Problem> {
+pub(super) fn head_answer(response: Builder) -> Result<Response, Problem> {
     response
         .header(UNBUFFERED.0, UNBUFFERED.1)
         .body(Body::from_stream(stream::empty::<Result<Bytes, Ended>>()))

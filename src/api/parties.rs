@@ -187,13 +187,18 @@ async fn name(
 
 impl From<Vec<Party>> for PartiesBody {
     fn from(parties: Vec<Party>) -> Self {
-        let party = |party: Party| PartyBody {
+        Self {
+            parties: parties.into_iter().map(PartyBody::from).collect(),
+        }
+    }
+}
+
+impl From<Party> for PartyBody {
+    fn from(party: Party) -> Self {
+        Self {
             leg: party.leg,
             known: party.subject.is_some(),
             channel: party.channel,
-        };
-        Self {
-            parties: parties.into_iter().map(party).collect(),
         }
     }
 }

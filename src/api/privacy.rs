@@ -52,7 +52,10 @@ struct Page<'a> {
     effective: String,
     contact_is_mail: bool,
     says_collection: bool,
-    keeps_messages: bool,
+    /// What is kept, in words, for each kind.
+    kept: Vec<String>,
+    keeps_more_than_calls: bool,
+    keeps_written: bool,
     /// Whether messages to a person who revokes are shredded.
     shreds_received: bool,
     keeps_chats: bool,
@@ -126,8 +129,8 @@ impl<'a> Page<'a> {
         let policy = rules.document();
         let collection = &policy.collection;
         let by_consent = collection.basis == Some(Basis::Consent);
-        let keeps_messages = rules.keeps(MediaKind::Message);
-        let keeps_chats = rules.keeps(MediaKind::ChatMessage);
+        let kinds = &collection.kinds;
+        let keeps_more_than_calls = kinds.iter().any(|kind| *kind != MediaKind::CallAudio);
         let keeps_video =
             rules.keeps(MediaKind::VideoTrack) || rules.keeps(MediaKind::VideoComposition);
         let others = versions
@@ -141,17 +144,20 @@ impl<'a> Page<'a> {
             effective: words::day(policy.effective),
             contact_is_mail: contact.contains('@')
                 && !contact.contains(|c: char| c.is_whitespace() || c == '?' || c == ':'),
-            says_collection: keeps_messages
-                || keeps_chats
-                || keeps_video
+            says_collection: keeps_more_than_calls
                 || collection.basis.is_some()
                 || collection.disclosure.is_some()
                 || policy.consent.voice.is_some()
                 || collection.shorter_than.is_some()
                 || collection.quieter_than.is_some(),
-            keeps_messages,
+            kept: kinds
+                .iter()
+                .map(|kind| sentence(words::kind(*kind)))
+                .collect(),
+            keeps_more_than_calls,
+            keeps_written: kinds.iter().any(|kind| kind.is_written()),
             shreds_received: collection.to_revoked == ToRevoked::Shred,
-            keeps_chats,
+            keeps_chats: rules.keeps(MediaKind::ChatMessage),
             follows_removals: collection.removed_at_source == RemovedAtSource::Shred,
             keeps_video,
             quarantine: collection

@@ -117,10 +117,10 @@ pub(crate) struct ProblemReason {
     code: &'static str,
     /// The clause of the policy that decided, such as `purposes/training/when`; stable.
     #[schema(max_length = 300, examples("purposes/training/when"))]
-    clause: String,
+    pub(super) clause: String,
     /// For people.
     #[schema(max_length = 65536)]
-    text: String,
+    pub(super) text: String,
 }
 
 /// A recording and the holds that keep it.

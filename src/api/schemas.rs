@@ -29,6 +29,28 @@ pub(in crate::api) struct TranscriptForm {
     lost: u32,
 }
 
+/// The transcript of a recording, or the text of a message, in the view of a grant.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "it is written as it was sealed, in this form")]
+pub(in crate::api) struct ShownTranscript {
+    /// A language tag (BCP 47); `und` if it is not known.
+    #[schema(max_length = 35, examples("en-US"))]
+    language: String,
+    /// The transcribing software; `message` for what was written.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$", examples("example-1"))]
+    source: String,
+    /// The sentences, in the order of their beginnings.
+    #[schema(max_items = 50000)]
+    sentences: Vec<SentenceForm>,
+    /// The number of parts that are known to be missing.
+    #[schema(required = false, maximum = 1000000, examples(0))]
+    lost: u32,
+    /// The kinds of content that are redacted on this copy, each character with `█`; absent if
+    /// nothing is.
+    #[schema(required = false, max_items = 16, examples(json!(["card-number"])))]
+    redacted: Vec<String>,
+}
+
 /// A sentence of one party.
 #[derive(utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -82,7 +82,7 @@ pub(super) struct RecordingQuery {
 }
 
 /// Reads a value that is present, `null` included: a search for nobody must not list everybody.
-fn given<'de, D: serde::Deserializer<'de>>(
+pub(super) fn given<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<UnreadAddress>, D::Error> {
     UnreadAddress::deserialize(deserializer).map(Some)
@@ -173,9 +173,9 @@ async fn page_of(
     Ok(Json(PageBody::of(page, &list)))
 }
 
-/// Returns the person by whom recordings are searched. A principal without permission is refused
-/// before the number is read.
-async fn person(
+/// Returns the person by whom a list is searched. A principal without permission is refused before
+/// the number is read.
+pub(super) async fn person(
     api: &Api,
     bearer: &Bearer,
     given: &UnreadAddress,

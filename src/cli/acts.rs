@@ -67,6 +67,7 @@ impl Command {
             | Self::Approval(ApprovalCommand::List { .. })
             | Self::Audit(AuditCommand::List(_))
             | Self::Recordings(_)
+            | Self::Conversations(_)
             | Self::Grant(GrantCommand::List { .. })
             // Its effect is the archive: one that cannot be written is a failure.
             | Self::Export(_)

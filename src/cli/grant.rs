@@ -1,6 +1,6 @@
 //! `recvault grant`: grants to listen.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use clap::Subcommand;
 use serde_json::json;
@@ -11,13 +11,15 @@ use super::{
     out::{self, Out},
 };
 use crate::{
-    api::{GrantBody, ListedGrantBody},
+    api::{GrantBody, ListedGrantBody, ThreadGrantBody},
     app::App,
     db::grants::{GrantFilter, GrantState, ListedGrant},
-    flow::{Flow, GrantLister},
+    flow::{self, Flow, GrantLister},
     model::{
+        grant_object::GrantObject,
         id::{GrantId, PrincipalId, RecordingId},
         name::Purpose,
+        subject::Conversation,
     },
     policy::{Permit, action},
     twilio::PublicUrl,
@@ -29,8 +31,8 @@ pub(super) enum GrantCommand {
     /// Requests a grant in the name of a principal, as over HTTP, and prints its addresses. Anyone
     /// with an address may listen until the grant ends.
     Create {
-        /// The recording.
-        recording: RecordingId,
+        /// The recording, or a conversation: then every message in it that the policy allows.
+        object: GrantObject,
         #[command(flatten)]
         request: Request,
         /// Bypass the approval that the recording's tier requires, in an emergency. Only for some
@@ -44,9 +46,9 @@ pub(super) enum GrantCommand {
         /// Only grants of this principal.
         #[arg(long, value_name = "ID")]
         principal: Option<PrincipalId>,
-        /// Only grants for this recording.
-        #[arg(long)]
-        recording: Option<RecordingId>,
+        /// Only grants for this recording, or over this conversation.
+        #[arg(long, value_name = "ID")]
+        object: Option<GrantObject>,
         /// Only grants for this purpose.
         #[arg(long)]
         purpose: Option<Purpose>,
@@ -68,17 +70,28 @@ impl GrantCommand {
     pub(super) async fn perform(self, mut app: App, out: Out) -> Result<ExitCode, Failure> {
         match self {
             Self::Create {
-                recording,
+                object,
                 request,
                 break_glass,
             } => {
                 let public = app.config.server.public_url.clone();
                 let flow = app.flow_to_decide().await?;
-                create(&flow, &public, recording, &request, break_glass, out).await?;
+                match object {
+                    GrantObject::Recording(recording) => {
+                        create(&flow, &public, recording, &request, break_glass, out).await?;
+                    }
+                    GrantObject::Conversation(conversation) if !break_glass => {
+                        create_over(&flow, &public, &conversation, &request, out).await?;
+                    }
+                    GrantObject::Conversation(_) => {
+                        let refused = "an approval is bypassed for one recording, not for a conversation: omit `--break-glass`";
+                        return Err(flow::Error::Invalid(refused.into()).into());
+                    }
+                }
             }
             Self::List {
                 principal,
-                recording,
+                object,
                 purpose,
                 state,
                 limit,
@@ -86,7 +99,7 @@ impl GrantCommand {
                 let flow = app.flow_to_read().await?;
                 let filter = GrantFilter {
                     principal,
-                    recording,
+                    object,
                     purpose,
                     state,
                     ..GrantFilter::default()
@@ -125,18 +138,51 @@ async fn create(
             issued.grant.expires_at()
         )
     });
-    let Err(cause) = shown else {
-        return Ok(());
-    };
-    let id = issued.id;
+    match shown {
+        Ok(()) => Ok(()),
+        Err(cause) => Err(take_back(flow, issued.id, &cause).await),
+    }
+}
+
+async fn create_over(
+    flow: &Flow,
+    public: &PublicUrl,
+    conversation: &Conversation,
+    request: &Request,
+    out: Out,
+) -> Result<(), Failure> {
+    let principal = request.principal(flow).await?;
+    let asking = request.asking();
+    let purpose = asking.purpose.clone();
+    let issued = flow
+        .playback
+        .grant_thread(&principal, conversation, &asking);
+    let issued = issued.await.map_err(|error| {
+        or_missing(error, || {
+            format!("there is no conversation `{conversation}`")
+        })
+    })?;
+    let (id, until) = (issued.id, issued.expires_at);
+    let body = ThreadGrantBody::of(public, issued);
+    let shown = out.secret(&body, || {
+        let urls = body.urls().map(|url| format!("  {url}\n")).concat();
+        format!(
+            "Grant {id} for {purpose}, until {until}. Anyone with an address may read until then:\n{urls}"
+        )
+    });
+    match shown {
+        Ok(()) => Ok(()),
+        Err(cause) => Err(take_back(flow, id, &cause).await),
+    }
+}
+
+/// Ends a grant whose addresses could not be shown.
+async fn take_back(flow: &Flow, id: GrantId, cause: &io::Error) -> Failure {
     let permit = Permit::of_operator(action::Revoke);
     let ended = flow.playback.end(&permit, id).await;
     let taken_back =
         ended.map(|_| format!("grant {id}, whose addresses nobody has seen, is ended"));
-    Err(CommandRefusal::unseen(
-        &cause,
-        taken_back.map_err(Failure::from),
-    ))
+    CommandRefusal::unseen(cause, taken_back.map_err(Failure::from))
 }
 
 async fn list(
@@ -176,7 +222,7 @@ fn line(grant: &ListedGrant) -> String {
     } = grant;
     format!(
         "{}  {state}  {}  for {}  to {principal}  issued {}  until {}\n",
-        row.id, row.recording, row.purpose, row.issued_at, row.expires_at
+        row.id, row.object, row.purpose, row.issued_at, row.expires_at
     )
 }
 

@@ -1,6 +1,6 @@
 //! `recvault retention`: kept recordings with the reason, and recordings due for a shred.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use clap::Subcommand;
 
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     app::App,
     flow::{Conflict, RetentionReport, RetentionSweep},
-    model::numerals::counted,
+    model::{media::MediaKind, numerals::counted},
     policy::{Permit, action},
 };
 
@@ -54,9 +54,10 @@ fn reported(report: &RetentionReport) -> String {
     for group in &report.groups {
         let version = group.policy_version.as_deref().unwrap_or("unknown");
         text += &format!(
-            "tier {}, version {version}: {}, the oldest collected {}\n",
+            "tier {}, version {version}: {}{}, the oldest collected {}\n",
             group.tier,
             counted(group.recordings, "recording", "recordings"),
+            by_kind(&group.kinds),
             group.oldest_collected_at
         );
         text += &match (group.next_due_at, &group.clause) {
@@ -84,6 +85,15 @@ fn reported(report: &RetentionReport) -> String {
         );
     }
     text + &conflicts(&report.conflicts)
+}
+
+/// ` (3 call, 2 message)`; nothing where all are calls.
+fn by_kind(kinds: &BTreeMap<MediaKind, i64>) -> String {
+    if kinds.keys().all(|kind| *kind == MediaKind::CallAudio) {
+        return String::new();
+    }
+    let parts = kinds.iter().map(|(kind, count)| format!("{count} {kind}"));
+    format!(" ({})", parts.collect::<Vec<_>>().join(", "))
 }
 
 fn told(swept: &RetentionSweep) -> String {

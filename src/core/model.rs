@@ -13,6 +13,7 @@ pub mod details;
 pub mod encoding;
 pub mod encryption;
 pub mod folding;
+pub mod grant_object;
 pub mod hold;
 pub mod id;
 pub mod idempotency;

@@ -43,12 +43,12 @@ pub mod words;
 pub use self::{
     action::{Action, PermitAction},
     answer::Understood,
-    approval::{approvable, approval_lifetime, may_approve, may_state, over_budget},
+    approval::{approvable, approval_lifetime, grant_over, may_approve, may_state, over_budget},
     cases::{CaseOutcome, Cases},
     classify::{Classification, ClassificationFacts, NumberRuleFacts},
     consent::Consents,
     decide::{Decision, Grant, decide},
-    diff::{Diff, PolicyComparison, Tally},
+    diff::{Diff, KindTally, PolicyComparison, Tally},
     document::{
         Actions, ApprovalRule, Basis, Collection, ConsentRules, ContentRule, Controller, Cue,
         MAX_BYTES, MAX_GRANT_LIFETIME, MessageRule, MessagesFirst, NoticeSender, Pattern,

@@ -1,7 +1,7 @@
 //! Requests for the approval of a second person. Rows are never removed: the text of a
 //! justification becomes unreadable when the recording's key is destroyed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use const_format::formatcp;
 
@@ -135,30 +135,35 @@ pub async fn find_waiting(
     tx.fetch_row(SQL, &args).await
 }
 
-/// Returns the approval that lets this principal open this recording for this purpose, and when it
-/// expires. Of several, the one that expires last; `None` if no approval is valid.
-pub async fn standing(
+/// Returns the approvals that let this principal open these recordings for this purpose, and when
+/// they expire. Of several for one recording, the one that expires last.
+pub async fn standing_all(
     tx: &mut Tx,
-    recording: RecordingId,
+    recordings: &[RecordingId],
     principal: PrincipalId,
     purpose: &Purpose,
     now: Timestamp,
-) -> Result<Option<(ApprovalId, Timestamp)>, Error> {
-    const SQL: &str = "/* approvals.standing */
-        SELECT id, expires_at FROM approvals
-        WHERE recording_id = $1 AND principal_id = $2 AND purpose = $3 AND state = 'approved' AND expires_at > $4
-        ORDER BY expires_at DESC, id LIMIT 1";
-    let recording = recording.to_string();
+) -> Result<BTreeMap<RecordingId, (ApprovalId, Timestamp)>, Error> {
+    const SQL: &str = formatcp!(
+        "/* approvals.standing_all */ SELECT {COLUMNS} FROM approvals
+        WHERE recording_id IN (SELECT key FROM json_each($1)) AND principal_id = $2 AND purpose = $3
+          AND state = 'approved' AND expires_at > $4
+        ORDER BY expires_at, id DESC"
+    );
+    let recordings = set(recordings);
     let principal = principal.to_string();
     let args = [
-        Arg::Text(&recording),
+        Arg::Text(&recordings),
         Arg::Text(&principal),
         Arg::Text(purpose.as_str()),
         Arg::Int(now.as_millis()),
     ];
-    let row = tx.fetch_first(SQL, &args).await?;
-    row.map(|row| Ok((row.parse("approvals", "id", "id")?, row.time("expires_at")?)))
-        .transpose()
+    let rows: Vec<ApprovalRow> = tx.fetch_rows(SQL, &args).await?;
+    // Of several for one recording, the last stays.
+    let standing = rows
+        .into_iter()
+        .map(|row| (row.recording, (row.id, row.expires_at)));
+    Ok(standing.collect())
 }
 
 /// Locks an approval for the rest of the unit, so that it cannot be withdrawn concurrently.

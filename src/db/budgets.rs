@@ -1,6 +1,7 @@
-//! Budgets: the number of recordings opened, per principal, purpose and day. Openings are counted
-//! in the unit that releases the key, so that two openings cannot both use the last one. A
-//! recording counts once a day, whatever the grants under which it is opened.
+//! Budgets: the number of openings, per principal, purpose and day. Openings are counted in the unit
+//! that releases the key, so that two openings cannot both use the last one. A recording counts once
+//! a day, whatever the grants under which it is opened; so does a conversation that is read as a
+//! whole.
 
 use std::collections::BTreeSet;
 
@@ -11,11 +12,7 @@ use super::{
     table::{TableRow as _, table},
     tx::{Arg, Tx, set},
 };
-use crate::model::{
-    id::{PrincipalId, RecordingId},
-    name::Purpose,
-    time::Timestamp,
-};
+use crate::model::{grant_object::GrantObject, id::PrincipalId, name::Purpose, time::Timestamp};
 
 table! {
     "budgets" {}
@@ -41,14 +38,14 @@ fn day(at: Timestamp) -> i64 {
 table! {
     "budgeted" {}
 
-    /// A recording that is counted on a day.
+    /// What is counted on a day.
     #[derive(Debug)]
-    pub(super) struct BudgetedRecording {
+    pub(super) struct BudgetedObject {
         key {
             principal: PrincipalId = "principal_id",
             purpose: Purpose = "purpose",
             day: i64 = "day",
-            recording: RecordingId = "recording_id",
+            object: GrantObject = "object",
         }
     }
 }
@@ -72,39 +69,39 @@ pub async fn used(
     Ok(u32::try_from(used).unwrap_or(u32::MAX))
 }
 
-/// Returns the recordings that are already counted on the day of `now`; opening them again costs
+/// Returns those of these that are already counted on the day of `now`; opening them again costs
 /// nothing.
 pub async fn counted(
     tx: &mut Tx,
     principal: PrincipalId,
     purpose: &Purpose,
-    recordings: &[RecordingId],
+    objects: &[GrantObject],
     now: Timestamp,
-) -> Result<BTreeSet<RecordingId>, Error> {
+) -> Result<BTreeSet<GrantObject>, Error> {
     const SQL: &str = "/* budgets.counted */
-        SELECT recording_id FROM budgeted
-        WHERE principal_id = $1 AND purpose = $2 AND day = $3 AND recording_id IN (SELECT key FROM json_each($4))";
+        SELECT object FROM budgeted
+        WHERE principal_id = $1 AND purpose = $2 AND day = $3 AND object IN (SELECT key FROM json_each($4))";
     let principal = principal.to_string();
-    let recordings = set(recordings);
+    let objects = set(objects);
     let args = [
         Arg::Text(&principal),
         Arg::Text(purpose.as_str()),
         Arg::Int(day(now)),
-        Arg::Text(&recordings),
+        Arg::Text(&objects),
     ];
     tx.fetch_all(SQL, &args)
         .await?
         .iter()
-        .map(|row| row.parse("budgeted", "recording_id", "recording_id"))
+        .map(|row| row.parse("budgeted", "object", "object"))
         .collect()
 }
 
-/// Returns whether [`spend`] would count this recording on the day of `now`. Counts nothing.
+/// Returns whether [`spend`] would count this on the day of `now`. Counts nothing.
 pub async fn has_room(
     tx: &mut Tx,
     principal: PrincipalId,
     purpose: &Purpose,
-    recording: RecordingId,
+    object: &GrantObject,
     budget: Option<u32>,
     now: Timestamp,
 ) -> Result<bool, Error> {
@@ -114,38 +111,38 @@ pub async fn has_room(
     if used(tx, principal, purpose, now).await? < budget {
         return Ok(true);
     }
-    let counted = counted(tx, principal, purpose, &[recording], now).await?;
-    Ok(counted.contains(&recording))
+    let counted = counted(tx, principal, purpose, std::slice::from_ref(object), now).await?;
+    Ok(counted.contains(object))
 }
 
-/// Counts a recording on the day of `now`, unless it is counted already or the count would exceed
-/// `budget`. Returns whether the recording is counted. Without a budget it is counted as well, so
+/// Counts a recording or a conversation on the day of `now`, unless it is counted already or the
+/// count would exceed `budget`. Returns whether it is counted. Without a budget it is counted as well, so
 /// that a budget that comes into force during the day includes earlier openings.
 pub async fn spend(
     tx: &mut Tx,
     principal: PrincipalId,
     purpose: &Purpose,
-    recording: RecordingId,
+    object: &GrantObject,
     budget: Option<u32>,
     now: Timestamp,
 ) -> Result<bool, Error> {
     const ENTER: &str = formatcp!(
         "/* budgets.enter */ {} ON CONFLICT DO NOTHING",
-        BudgetedRecording::INSERT
+        BudgetedObject::INSERT
     );
     const TAKE_OUT: &str = "/* budgets.take_out */
-        DELETE FROM budgeted WHERE principal_id = $1 AND purpose = $2 AND day = $3 AND recording_id = $4";
+        DELETE FROM budgeted WHERE principal_id = $1 AND purpose = $2 AND day = $3 AND object = $4";
     const SPEND: &str = formatcp!(
         "/* budgets.spend */ {}
         ON CONFLICT (principal_id, purpose, day) DO UPDATE SET used = budgets.used + 1 WHERE budgets.used < $5",
         StoredBudget::INSERT
     );
     let day = day(now);
-    let counted = BudgetedRecording {
+    let counted = BudgetedObject {
         principal,
         purpose: purpose.clone(),
         day,
-        recording,
+        object: object.clone(),
     };
     if tx.insert_row(ENTER, &counted, &[]).await? == 0 {
         return Ok(true);
@@ -166,7 +163,7 @@ pub async fn spend(
         Arg::Text(&principal.to_string()),
         Arg::Text(purpose.as_str()),
         Arg::Int(day),
-        Arg::Text(&recording.to_string()),
+        Arg::Text(&object.to_string()),
     ];
     tx.execute(TAKE_OUT, &entry).await?;
     Ok(false)

@@ -2,6 +2,8 @@
 
 mod filter;
 
+use std::collections::BTreeSet;
+
 use const_format::formatcp;
 
 pub use self::filter::{GrantFilter, GrantState, ListedGrant, list};
@@ -13,8 +15,10 @@ use super::{
 };
 use crate::model::{
     access::Ticket,
-    id::{ApprovalId, GrantId, RecordingId, TokenId},
+    grant_object::GrantObject,
+    id::{ApprovalId, GrantId, TokenId},
     name::Purpose,
+    sid::AccountSid,
     time::Timestamp,
 };
 
@@ -30,8 +34,10 @@ table! {
         }
         /// SHA-256 of its token, lower-case hex.
         pub hash: String = "hash",
-        /// The recording.
-        pub recording: RecordingId = "recording_id",
+        /// What it opens.
+        pub object: GrantObject = "object",
+        /// The account of that.
+        pub account: AccountSid = "account",
         /// The credential to which it was given; the grant ends with it.
         pub token: TokenId = "token_id",
         /// The purpose.
@@ -55,6 +61,19 @@ table! {
         pub approval: Option<ApprovalId> = "approval_id",
         /// When it was ended before its expiry.
         pub ended_at: Option<Timestamp> = "ended_at",
+    }
+}
+
+table! {
+    "grant_approvals" {}
+
+    /// An approval on which a grant over a conversation rests.
+    #[derive(Debug)]
+    pub(super) struct GrantApproval {
+        key {
+            grant: GrantId = "grant_id",
+            approval: ApprovalId = "approval_id",
+        }
     }
 }
 
@@ -100,7 +119,9 @@ pub async fn end_resting_on(
     now: Timestamp,
 ) -> Result<Vec<GrantId>, Error> {
     const SQL: &str = "/* grants.end_resting_on */
-        UPDATE grants SET ended_at = $2 WHERE approval_id = $1 AND ended_at IS NULL RETURNING id";
+        UPDATE grants SET ended_at = $2
+        WHERE (approval_id = $1 OR id IN (SELECT grant_id FROM grant_approvals WHERE approval_id = $1)) AND ended_at IS NULL
+        RETURNING id";
     let args = [Arg::Text(&approval.to_string()), Arg::Int(now.as_millis())];
     let rows = tx.fetch_all(SQL, &args).await?;
     news::tell(tx, ChangeNotice::Tombstone).await?;
@@ -116,6 +137,27 @@ pub async fn rest_on(tx: &mut Tx, id: GrantId, approval: ApprovalId) -> Result<(
     let id = id.to_string();
     let args = [Arg::Text(&id), Arg::Text(&approval.to_string())];
     tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// Makes a grant over a conversation depend on these approvals, too, so that it ends with any of
+/// them. The caller has locked them (`approvals::lock_approved`).
+pub async fn rest_on_each(
+    tx: &mut Tx,
+    id: GrantId,
+    approvals: &BTreeSet<ApprovalId>,
+) -> Result<(), Error> {
+    const SQL: &str = formatcp!(
+        "/* grants.rest_on_each */ {} ON CONFLICT DO NOTHING",
+        GrantApproval::INSERT
+    );
+    for approval in approvals {
+        let row = GrantApproval {
+            grant: id,
+            approval: *approval,
+        };
+        tx.insert_row(SQL, &row, &[]).await?;
+    }
+    Ok(())
 }
 
 /// Records that a grant is used at `now`. Returns whether this is the first use; if so, its row is
@@ -134,6 +176,9 @@ pub async fn open(tx: &mut Tx, id: GrantId, now: Timestamp) -> Result<bool, Erro
 
 /// Deletes grants that expired before `before`; the audit log keeps what they were used for.
 pub async fn remove_ended(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
+    const RESTS: &str = "/* grants.remove_rests */
+        DELETE FROM grant_approvals WHERE grant_id IN (SELECT id FROM grants WHERE expires_at < $1)";
     const SQL: &str = "/* grants.remove_ended */ DELETE FROM grants WHERE expires_at < $1";
+    tx.execute(RESTS, &[Arg::Int(before.as_millis())]).await?;
     tx.execute(SQL, &[Arg::Int(before.as_millis())]).await
 }

@@ -398,6 +398,33 @@ pub async fn artefacts(tx: &mut Tx, id: RecordingId) -> Result<Vec<SealedArtefac
     tx.fetch_rows(SQL, &[Arg::Text(&id.to_string())]).await
 }
 
+/// Returns the text of each of these recordings that has one, of all legs together: of an edited
+/// message in its latest state.
+pub async fn latest_texts(
+    tx: &mut Tx,
+    ids: &[RecordingId],
+) -> Result<BTreeMap<RecordingId, SealedArtefact>, Error> {
+    const SQL: &str = formatcp!(
+        "/* recordings.latest_texts */ SELECT {} FROM artefacts
+        WHERE recording_id IN (SELECT key FROM json_each($1)) AND leg = $2
+          AND (artefact = 'transcript' OR artefact LIKE 'transcript/%')",
+        SealedArtefact::COLUMNS
+    );
+    let ids = set(ids);
+    let args = [Arg::Text(&ids), Arg::Text(Leg::All.as_str())];
+    let found: Vec<SealedArtefact> = tx.fetch_rows(SQL, &args).await?;
+    let mut latest: BTreeMap<RecordingId, SealedArtefact> = BTreeMap::new();
+    for sealed in found {
+        let is_later = latest
+            .get(&sealed.recording)
+            .is_none_or(|known| known.artefact.edited_at() < sealed.artefact.edited_at());
+        if is_later {
+            latest.insert(sealed.recording, sealed);
+        }
+    }
+    Ok(latest)
+}
+
 /// Deletes the rows of a recording's sealed artefacts, after their bytes are removed.
 pub async fn remove_artefacts(tx: &mut Tx, id: RecordingId) -> Result<(), Error> {
     const SQL: &str =

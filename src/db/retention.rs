@@ -10,6 +10,7 @@ use super::{
 };
 use crate::model::{
     id::RecordingId,
+    media::MediaKind,
     name::{HoldName, Tier},
     recording::Recording,
     sid::AccountSid,
@@ -25,6 +26,8 @@ pub struct RetentionGroup {
     pub policy_digest: String,
     /// The number of recordings.
     pub count: i64,
+    /// The same, by kind.
+    pub kinds: BTreeMap<MediaKind, i64>,
     /// When the oldest of them was collected.
     pub oldest: Timestamp,
 }
@@ -62,8 +65,8 @@ pub async fn groups(
 ) -> Result<Vec<RetentionGroup>, Error> {
     let sql = format!(
         "/* retention.groups */
-        SELECT tier, policy_digest, COUNT(*) AS n, MIN(collected_at) AS oldest FROM recordings
-        WHERE state <> 'shredded'{} GROUP BY tier, policy_digest ORDER BY tier, policy_digest",
+        SELECT tier, policy_digest, COUNT(*) AS n, MIN(kind) AS kind, MIN(collected_at) AS oldest FROM recordings
+        WHERE state <> 'shredded'{} GROUP BY tier, policy_digest, kind ORDER BY tier, policy_digest, kind",
         of_accounts(accounts)
     );
     let members = set(accounts);
@@ -71,17 +74,28 @@ pub async fn groups(
     if !accounts.is_empty() {
         args.push(Arg::Text(&members));
     }
-    let rows = tx.fetch_all(&sql, &args).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(RetentionGroup {
-                tier: row.parse("recordings", "tier", "tier")?,
-                policy_digest: row.text("policy_digest")?,
-                count: row.int("n")?,
-                oldest: row.time("oldest")?,
-            })
-        })
-        .collect()
+    let mut groups: Vec<RetentionGroup> = Vec::new();
+    for row in tx.fetch_all(&sql, &args).await? {
+        let tier: Tier = row.parse("recordings", "tier", "tier")?;
+        let policy_digest = row.text("policy_digest")?;
+        let (count, oldest) = (row.int("n")?, row.time("oldest")?);
+        let kind = row.parse("recordings", "kind", "tier")?;
+        match groups.last_mut() {
+            Some(group) if group.tier == tier && group.policy_digest == policy_digest => {
+                group.count += count;
+                group.kinds.insert(kind, count);
+                group.oldest = group.oldest.min(oldest);
+            }
+            _ => groups.push(RetentionGroup {
+                tier,
+                policy_digest,
+                count,
+                kinds: [(kind, count)].into(),
+                oldest,
+            }),
+        }
+    }
+    Ok(groups)
 }
 
 /// Returns recordings of a group that were collected until `until`, oldest first, after `after`; at

@@ -16,12 +16,14 @@ use crate::{
     db::{Tx, approvals, budgets, grants::GrantRow},
     model::{
         access::{Principal, Ticket},
+        grant_object::GrantObject,
         id::{ApprovalId, RecordingId},
         name::Purpose,
         recording::Recording,
+        subject::Conversation,
         time::Timestamp,
     },
-    policy::{DecisionFacts, StandingApproval},
+    policy::{DecisionFacts, Rulebook, StandingApproval},
 };
 
 /// A request to listen.
@@ -91,27 +93,64 @@ impl Circumstances {
         now: Timestamp,
     ) -> Result<BTreeMap<RecordingId, Self>, Error> {
         let used = budgets::used(tx, principal.id, purpose, now).await?;
-        let ids: Vec<RecordingId> = recordings.iter().map(|recording| recording.id).collect();
+        let ids: Vec<GrantObject> = recordings
+            .iter()
+            .map(|recording| recording.id.into())
+            .collect();
         let counted = if used == 0 {
             BTreeSet::new()
         } else {
             budgets::counted(tx, principal.id, purpose, &ids, now).await?
         };
-        let mut all = BTreeMap::new();
-        for (id, known) in known_all(tx, recordings).await? {
-            let approved = approvals::standing(tx, id, principal.id, purpose, now).await?;
-            let is_counted = counted.contains(&id);
-            all.insert(
-                id,
-                Self {
-                    known,
-                    approved,
-                    openings_today: if is_counted { 0 } else { used },
-                    is_counted,
-                },
-            );
-        }
-        Ok(all)
+        let openings = |id: RecordingId| match counted.contains(&GrantObject::from(id)) {
+            true => (0, true),
+            false => (used, false),
+        };
+        Self::gather_counted(tx, principal, recordings, purpose, openings, now).await
+    }
+
+    /// The same for recordings of one conversation that are read together: all of them are one
+    /// opening.
+    pub(super) async fn gather_in(
+        tx: &mut Tx,
+        principal: &Principal,
+        conversation: &Conversation,
+        recordings: &[Recording],
+        purpose: &Purpose,
+        now: Timestamp,
+    ) -> Result<BTreeMap<RecordingId, Self>, Error> {
+        let used = budgets::used(tx, principal.id, purpose, now).await?;
+        let whole = [GrantObject::from(conversation.clone())];
+        let counted = budgets::counted(tx, principal.id, purpose, &whole, now).await?;
+        let is_counted = !counted.is_empty();
+        // Besides this one: it may have been counted for messages with a larger budget.
+        let openings = used.saturating_sub(is_counted.into());
+        let openings = |_| (openings, is_counted);
+        Self::gather_counted(tx, principal, recordings, purpose, openings, now).await
+    }
+
+    async fn gather_counted(
+        tx: &mut Tx,
+        principal: &Principal,
+        recordings: &[Recording],
+        purpose: &Purpose,
+        openings: impl Fn(RecordingId) -> (u32, bool),
+        now: Timestamp,
+    ) -> Result<BTreeMap<RecordingId, Self>, Error> {
+        let ids: Vec<RecordingId> = recordings.iter().map(|recording| recording.id).collect();
+        let mut approved = approvals::standing_all(tx, &ids, principal.id, purpose, now).await?;
+        let known = known_all(tx, recordings).await?.into_iter();
+        let circumstances = known.map(|(id, known)| {
+            let (openings_today, is_counted) = openings(id);
+            let circumstances = Self {
+                known,
+                approved: approved.remove(&id),
+                openings_today,
+                is_counted,
+            };
+            (id, circumstances)
+        });
+        Ok(circumstances.collect())
     }
 
     /// Returns the facts of a request that states only its purpose.
@@ -151,6 +190,26 @@ impl Circumstances {
                     .map_or(row.expires_at, |_| Timestamp::from_millis(0)),
             ),
             ..self.facts(principal, recording, row.purpose.clone())
+        }
+    }
+
+    /// The same for a message of a conversation: the grant over it lasts no longer for a message than
+    /// one for the message alone would.
+    pub(super) fn claimed_in<'a>(
+        &'a self,
+        principal: &'a Principal,
+        recording: &'a Recording,
+        row: &'a GrantRow,
+        network: Option<IpAddr>,
+        rulebook: &Rulebook,
+    ) -> DecisionFacts<'a> {
+        let facts = self.claimed(principal, recording, row, network);
+        let alone = rulebook
+            .grant_lifetime(recording)
+            .map(|lifetime| row.issued_at.after(lifetime));
+        DecisionFacts {
+            until: facts.until.into_iter().chain(alone).min(),
+            ..facts
         }
     }
 

@@ -1,5 +1,7 @@
 //! The catalogue and the audit log, for callers who may read them.
 
+pub(super) mod conversations;
+
 use super::{
     error::Error,
     page::{self, Page},

@@ -9,6 +9,7 @@
 mod archive;
 mod listening;
 mod tar;
+mod threads;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use serde::Serialize;
 
+use self::threads::Written;
 use super::{
     asking::{Asking, Circumstances},
     error::Error,
@@ -53,7 +55,7 @@ struct Plan {
     ticket: Option<Ticket>,
     network: Option<IpAddr>,
     made_at: Timestamp,
-    /// In the order of their ids.
+    /// In the order of their ids; then the messages, thread by thread, as they were written.
     included: Vec<Included>,
     left_out: Vec<LeftOut>,
     /// The number of included recordings that are not counted against today's budget yet.
@@ -69,6 +71,8 @@ struct Plan {
 struct Included {
     id: RecordingId,
     kind: MediaKind,
+    #[serde(skip)]
+    written: Option<Written>,
 }
 
 impl Included {
@@ -76,8 +80,22 @@ impl Included {
         Self {
             id: recording.id,
             kind: recording.kind(),
+            written: written(recording),
         }
     }
+}
+
+/// Returns the place of a message in its conversation; `None` for what was not written.
+fn written(recording: &Recording) -> Option<Written> {
+    let conversation = recording
+        .thread
+        .clone()
+        .filter(|_| recording.kind().is_written())?;
+    Some(Written {
+        conversation,
+        at: recording.collected_at,
+        author: recording.author.clone(),
+    })
 }
 
 /// A recording that is left out.
@@ -85,6 +103,8 @@ impl Included {
 struct LeftOut {
     recording_id: RecordingId,
     kind: MediaKind,
+    #[serde(skip)]
+    written: Option<Written>,
     reasons: Vec<Why>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shredded_at: Option<Timestamp>,
@@ -234,6 +254,8 @@ impl Exports {
                 break;
             }
         }
+        plan.included
+            .sort_by(|one, other| (&one.written, one.id).cmp(&(&other.written, other.id)));
         let entry = || {
             let included = plan.included.len();
             let left_out = plan.left_out.len();
@@ -297,6 +319,7 @@ impl Exports {
                     plan.left_out.push(LeftOut {
                         recording_id: recording.id,
                         kind: recording.kind(),
+                        written: written(&recording),
                         reasons: Why::all(&denial),
                         shredded_at,
                         receipt_id,

@@ -4,6 +4,7 @@ pub(super) mod details;
 mod ending;
 pub(super) mod listing;
 pub(super) mod reading;
+pub(super) mod thread;
 pub(super) mod watch;
 
 use std::{net::IpAddr, ops::Range, sync::Arc};
@@ -151,7 +152,8 @@ impl Playback {
         let row = GrantRow {
             id: grant_id,
             hash: token.hash().as_str().to_owned(),
-            recording: grant.recording(),
+            object: grant.recording().into(),
+            account: facts.recording.account().clone(),
             token: grant.credential(),
             purpose: grant.purpose().clone(),
             justified: grant.is_justified(),
@@ -188,7 +190,7 @@ impl Playback {
             })?;
         if is_broken {
             tracing::error!(
-                recording = %row.recording, principal = %grant.principal(), token = %row.token, grant = %row.id, purpose = %row.purpose,
+                recording = %row.object, principal = %grant.principal(), token = %row.token, grant = %row.id, purpose = %row.purpose,
                 "break-glass: a recording is opened without the approval that its tier requires"
             );
         }
@@ -276,7 +278,9 @@ impl Playback {
         let found = grants::find(&mut tx, hash.as_str()).await?;
         drop(tx);
         let found = found.ok_or(Error::NotFound)?;
-        let registered = Arc::new(self.streams.register_since(found.recording, since));
+        // A grant over a conversation gives its messages together, and none by itself.
+        let id = found.object.recording().ok_or(Error::NotFound)?;
+        let registered = Arc::new(self.streams.register_since(id, since));
         registered.by(found.token);
         registered.under(found.id);
         // All facts are read after the stream was registered: an ending that is not among them will
@@ -289,7 +293,7 @@ impl Playback {
         let principal = tokens::living(&mut tx, row.token, now)
             .await?
             .ok_or(Error::NotFound)?;
-        let recording = recordings::find(&mut tx, row.recording)
+        let recording = recordings::find(&mut tx, id)
             .await?
             .ok_or(Error::NotFound)?;
         let circumstances =
@@ -402,30 +406,7 @@ impl Playback {
             self.clock.clone(),
             grant.expires_at(),
         );
-        let state = (bytes, guard.clone(), false);
-        let pieces = stream::unfold(state, async |(mut bytes, guard, over)| {
-            if over {
-                return None;
-            }
-            let item = tokio::select! {
-                biased;
-                ended = guard.ended() => Err(ended),
-                item = bytes.next() => match item {
-                    None => return None,
-                    Some(Ok(piece)) => Ok(piece),
-                    Some(Err(error)) => {
-                        tracing::error!(%error, "a stream was not completed");
-                        Err(Ended::Broken)
-                    }
-                },
-            };
-            // Checked with the piece in hand, because after the process was suspended the timer may
-            // not be the first to wake.
-            let item = item.and_then(|piece| guard.has_ended().map_or(Ok(piece), Err));
-            let over = item.is_err();
-            Some((item, (bytes, guard, over)))
-        });
-        Guarded::new(pieces, guard)
+        passed_on(guard, bytes)
     }
 
     /// Returns the error of a recording whose sealed object is not in the store; it is logged and
@@ -475,4 +456,39 @@ impl Playback {
         )
         .await
     }
+}
+
+/// Passes pieces on as long as their guard allows it.
+fn passed_on<S, E>(
+    guard: StreamGuard,
+    bytes: S,
+) -> Guarded<impl Stream<Item = Result<Bytes, Ended>> + Send + use<S, E>>
+where
+    S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
+    E: std::fmt::Display + Send,
+{
+    let state = (bytes, guard.clone(), false);
+    let pieces = stream::unfold(state, async |(mut bytes, guard, over)| {
+        if over {
+            return None;
+        }
+        let item = tokio::select! {
+            biased;
+            ended = guard.ended() => Err(ended),
+            item = bytes.next() => match item {
+                None => return None,
+                Some(Ok(piece)) => Ok(piece),
+                Some(Err(error)) => {
+                    tracing::error!(%error, "a stream was not completed");
+                    Err(Ended::Broken)
+                }
+            },
+        };
+        // Checked with the piece in hand, because after the process was suspended the timer may
+        // not be the first to wake.
+        let item = item.and_then(|piece| guard.has_ended().map_or(Ok(piece), Err));
+        let over = item.is_err();
+        Some((item, (bytes, guard, over)))
+    });
+    Guarded::new(pieces, guard)
 }

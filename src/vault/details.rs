@@ -357,7 +357,7 @@ impl Inner {
         )
     }
 
-    fn open_sealed(
+    pub(super) fn open_sealed(
         &self,
         id: RecordingId,
         key: &Key,

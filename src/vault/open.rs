@@ -1,10 +1,13 @@
 //! Opening: requires a grant, writes an audit entry first, and releases only authenticated bytes.
 
+mod conversation;
+
 use std::{iter::Chain, num::NonZeroUsize, ops::Range};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
+pub use self::conversation::{ConversationPage, OpenedText, TextOpening};
 use super::{
     Inner, Vault,
     ciphertext::Ciphertext,
@@ -347,10 +350,7 @@ impl Inner {
         range: &Range<u64>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let row = grants::find_by_id(unit, id)
-            .await?
-            .filter(|row| row.ended_at.is_none())
-            .ok_or(Error::GrantEnded)?;
+        let row = self.living_grant(unit, id).await?;
         if let Some(approval) = grant.approval().filter(|by| row.approval != Some(*by)) {
             match approvals::lock_approved(unit, approval).await {
                 Err(db::Error::Stale(_)) => return Err(Error::GrantEnded),
@@ -363,11 +363,12 @@ impl Inner {
         }
         // At every opening: a grant may last past midnight, and a recording that is already counted
         // costs nothing.
+        let object = grant.recording().into();
         let counts = budgets::spend(
             unit,
             grant.principal(),
             grant.purpose(),
-            grant.recording(),
+            &object,
             grant.budget(),
             now,
         );
@@ -384,11 +385,12 @@ impl Inner {
     /// [`Error::BudgetSpent`] if it has not.
     pub(super) async fn has_room(&self, grant: &Grant) -> Result<(), Error> {
         let mut tx = self.db.read().await?;
+        let object = grant.recording().into();
         let has_room = budgets::has_room(
             &mut tx,
             grant.principal(),
             grant.purpose(),
-            grant.recording(),
+            &object,
             grant.budget(),
             self.clock.now(),
         );

@@ -71,7 +71,7 @@ fn wish(number: &str) -> Value {
 }
 
 /// Returns the files of an archive, in order.
-fn unpacked(archive: &Bytes) -> (Vec<String>, BTreeMap<String, Vec<u8>>) {
+pub(crate) fn unpacked(archive: &Bytes) -> (Vec<String>, BTreeMap<String, Vec<u8>>) {
     let mut order = Vec::new();
     let mut files = BTreeMap::new();
     for entry in tar::Archive::new(Cursor::new(archive)).entries().unwrap() {

@@ -21,6 +21,7 @@ mod callbacks;
 mod chats;
 mod clocks;
 mod consenting;
+mod conversations;
 mod crowding;
 mod displacing;
 mod drilling;

@@ -20,9 +20,9 @@ use crate::{
     world::{Answer, Database, Recipe, TestVault, files_below},
 };
 
-const ANNA: &str = "+493090182001";
-const BEN: &str = "+493090182002";
-const LINE: &str = "+493090182009";
+pub(crate) const ANNA: &str = "+493090182001";
+pub(crate) const BEN: &str = "+493090182002";
+pub(crate) const LINE: &str = "+493090182009";
 const TEXT: &str = "The parcel is at the neighbours, Geranienweg 12";
 
 /// Returns a policy that keeps messages, too.
@@ -94,7 +94,7 @@ impl TestVault {
 
 impl TestVault {
     /// Adds a message at Twilio and posts its callback. Returns its ids.
-    async fn sent(&self, facts: MessageFacts) -> (MessageSid, RecordingId) {
+    pub(crate) async fn sent(&self, facts: MessageFacts) -> (MessageSid, RecordingId) {
         let before = self.messages().await;
         let is_inbound = facts.direction == "inbound";
         let sid = self.stand_in.add_message(&self.account, facts);
@@ -120,7 +120,7 @@ impl TestVault {
 
 impl TestVault {
     /// Returns a member of a recording's catalogue data.
-    async fn member(&self, id: RecordingId, name: &str) -> Value {
+    pub(crate) async fn member(&self, id: RecordingId, name: &str) -> Value {
         self.details(id).await[name].clone()
     }
 }

@@ -352,11 +352,12 @@ async fn what_the_rules_find_is_hidden_from_who_may_see_less(database: Database)
     expected["sentences"][0]["text"] = json!(format!("It is {}, ok?", "█".repeat(CARD.len())));
     expected["sentences"][0]["words"][0]["text"] = json!("█".repeat(16));
     expected["sentences"][1]["text"] = json!("My █████████ & <b>");
+    expected["redacted"] = json!(["card-number", "words"]);
     assert_eq!(shown.json(), expected);
     let shown = media(&vault, &less, "transcript.vtt").await;
     assert_eq!(shown.header("content-type"), "text/vtt; charset=utf-8");
     assert!(shown.text().starts_with(
-        "WEBVTT\n\n00:00:00.000 --> 00:00:00.900\n<v caller>It is ███████████████████, ok?\n"
+        "WEBVTT\n\nNOTE Redacted on this copy: card-number, words.\n\n00:00:00.000 --> 00:00:00.900\n<v caller>It is ███████████████████, ok?\n"
     ));
     assert!(
         shown

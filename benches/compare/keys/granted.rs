@@ -52,7 +52,9 @@ pub(super) async fn given(
     let row = GrantRow {
         id: GrantId::random(&mut rand::rng()),
         hash: hash.as_str().to_owned(),
-        recording: grant.recording(),
+        object: grant.recording().into(),
+        // No opening asks for it.
+        account: format!("AC{}", "0".repeat(32)).parse()?,
         token,
         purpose: grant.purpose().clone(),
         justified: grant.is_justified(),

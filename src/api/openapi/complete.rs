@@ -18,6 +18,7 @@ use crate::{
         id::{ApprovalId, GrantId, ReceiptId, RecordingId, RevocationId},
         name::{HoldName, Label},
         sid::{AccountSid, CallSid, ConferenceSid},
+        subject::Conversation,
     },
 };
 
@@ -26,6 +27,10 @@ const TAGS: &[(&str, &str)] = &[
     (
         "recordings",
         "List, open for a purpose, correct and shred recordings.",
+    ),
+    (
+        "conversations",
+        "List conversations, and read the messages of one for a purpose.",
     ),
     (
         "media",
@@ -340,6 +345,7 @@ impl DescribedCall<'_> {
             "name" if after("/holds/").is_some() => schema_of::<HoldName>(),
             "name" => schema_of::<NamedProblem>(),
             "id" if after("/v1/recordings/").is_some() => schema_of::<RecordingId>(),
+            "id" if after("/v1/conversations/").is_some() => schema_of::<Conversation>(),
             "id" if after("/v1/revocations/").is_some() => schema_of::<RevocationId>(),
             "id" if after("/v1/approvals/").is_some() => schema_of::<ApprovalId>(),
             "id" if after("/v1/receipts/").is_some() => schema_of::<ReceiptId>(),

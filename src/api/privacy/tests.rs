@@ -105,6 +105,36 @@ fn consent_to_recording_comes_with_its_quarantine() {
 }
 
 #[test]
+fn each_kind_that_is_kept_is_named_and_no_other() {
+    let with = |kinds: &str| {
+        let kept = crate::config::SHIPPED_POLICY.replacen(
+            "[collection]\n",
+            &format!("[collection]\nkinds = [{kinds}]\n"),
+            1,
+        );
+        said(&kept)
+    };
+    let both = with("\"call\", \"message\"");
+    for part in [
+        "<li>The sound of calls and conferences</li>",
+        "<li>Messages between you and our numbers",
+        "applies to each of these",
+    ] {
+        assert!(both.contains(part), "{part} is not in {both}");
+    }
+    let only = with("\"message\"");
+    assert!(!only.contains("The sound of calls"), "{only}");
+    let shipped = said(crate::config::SHIPPED_POLICY);
+    assert!(shipped.contains("<li>The sound of calls and conferences</li>"));
+    assert!(!shipped.contains("Messages between") && !shipped.contains("each of these"));
+    let all: std::collections::BTreeSet<&str> = MediaKind::ALL
+        .iter()
+        .map(|kind| words::kind(*kind))
+        .collect();
+    assert_eq!(all.len(), MediaKind::ALL.len());
+}
+
+#[test]
 fn what_is_asked_and_what_messages_mean_is_on_the_page() {
     let html = said(&crate::samples::asking());
     for part in [

@@ -15,6 +15,7 @@ use crate::{
     flow::{Asking, Why},
     model::{
         id::{RecordingId, TokenId},
+        media::MediaKind,
         numerals::{self, counted},
     },
     policy::Diff,
@@ -40,6 +41,7 @@ pub(super) async fn why_not(
 fn told(why: &Why) -> String {
     let Why {
         recording_id,
+        kind,
         principal,
         token,
         purpose,
@@ -48,7 +50,7 @@ fn told(why: &Why) -> String {
         ..
     } = why;
     let versions = format!(
-        "version {policy_version} is in force, the recording is pinned to version {pinned_version}"
+        "a {kind}; version {policy_version} is in force, the recording is pinned to version {pinned_version}"
     );
     if let Some((view, until)) = why.view.zip(why.until) {
         return format!(
@@ -112,6 +114,13 @@ fn compared(diff: &Diff) -> String {
             "{:<24} {now:>10} {then:>10} {gained:>10} {lost:>10}\n",
             name.as_str()
         );
+        // Of calls alone there is nothing to add.
+        let has_others = diff.kinds.keys().any(|kind| *kind != MediaKind::CallAudio);
+        for (kind, of_kind) in tally.kinds.iter().filter(|_| has_others) {
+            let now = of_kind.opens_now;
+            let then = of_kind.opens_then;
+            text += &format!("  {:<22} {now:>10} {then:>10}\n", kind.as_str());
+        }
     }
     if diff.to_revoked_now != diff.to_revoked_then {
         text += &format!(

@@ -53,6 +53,9 @@ pub enum AuditEvent {
     /// Plaintext is about to leave the vault.
     #[strum(to_string = "opening.started")]
     OpeningStarted,
+    /// Messages of a conversation are about to leave the vault together.
+    #[strum(to_string = "conversation.opened")]
+    ConversationOpened,
     /// A recording's key was destroyed.
     #[strum(to_string = "shred.tombstoned")]
     ShredTombstoned,

@@ -61,9 +61,13 @@ impl MediaKind {
 }
 
 impl MediaKind {
-    /// Returns whether people wrote it: it is sealed whole in memory, and its text is its transcript.
+    /// Returns whether people wrote it: it is sealed whole in memory, its text is its transcript, and
+    /// it is read with the others of its conversation.
     pub const fn is_written(self) -> bool {
-        matches!(self, Self::Message | Self::ChatMessage)
+        match self {
+            Self::Message | Self::ChatMessage => true,
+            Self::CallAudio | Self::VideoTrack | Self::VideoComposition => false,
+        }
     }
 
     /// Returns whether the source has the content of a communication with this status, as far as it

@@ -3,6 +3,7 @@
 //! INVARIANT: an address is never printed. Only explicitly named methods expose its text, for a
 //! keyed hash or a seal.
 
+mod conversation_kind;
 mod message_thread;
 mod number;
 
@@ -15,7 +16,7 @@ use std::{
 
 use unicode_normalization::UnicodeNormalization as _;
 
-pub use self::message_thread::ThreadId;
+pub use self::{conversation_kind::ConversationKind, message_thread::ThreadId};
 
 use super::{
     folding::visible,
@@ -274,6 +275,18 @@ pub enum Conversation {
     Session(ProxySessionSid),
 }
 
+impl utoipa::ToSchema for Conversation {}
+
+impl utoipa::PartialSchema for Conversation {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        super::schema::text(
+            "A conversation: a call, a conference, a chat, a video room or a session by the source's id, or the thread of the messages between two addresses.",
+            "^((CA|CF|CH|RM|KC)[0-9a-fA-F]{32}|thr_[0-9a-f]{32})$".into(),
+            "thr_0123456789abcdef0123456789abcdef".into(),
+        )
+    }
+}
+
 impl Conversation {
     /// Returns its id as text: the source's, or a thread's own. Its first letters determine the
     /// kind.
@@ -293,6 +306,18 @@ impl Conversation {
         match self {
             Self::Chat(sid) => Some(sid),
             _ => None,
+        }
+    }
+
+    /// Returns its kind.
+    pub fn kind(&self) -> ConversationKind {
+        match self {
+            Self::Call(_) => ConversationKind::Call,
+            Self::Conference(_) => ConversationKind::Conference,
+            Self::Chat(_) => ConversationKind::Chat,
+            Self::Thread(_) => ConversationKind::Thread,
+            Self::Room(_) => ConversationKind::Room,
+            Self::Session(_) => ConversationKind::Session,
         }
     }
 
@@ -546,6 +571,7 @@ mod tests {
             let text = format!("{letters}{zeros}");
             let conversation: Conversation = text.parse().unwrap();
             assert_eq!(conversation.as_str(), text);
+            assert_eq!(conversation.kind().prefix(), letters);
             assert_eq!(serde_json::to_value(&conversation).unwrap(), text);
             assert_eq!(
                 Conversation::collected(&text).is_ok(),

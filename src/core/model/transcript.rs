@@ -11,7 +11,7 @@ mod read;
 mod vtt;
 mod written;
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use zeroize::ZeroizeOnDrop;
 
@@ -208,10 +208,29 @@ impl Transcript {
         SecretBuffer::json(self).expect("texts and finite numbers have a JSON form")
     }
 
+    /// Returns it as JSON for a reader, with the kinds of content that were redacted in it, if any
+    /// were.
+    pub fn to_json_redacted(&self, redacted: &BTreeSet<&'static str>) -> SecretBuffer {
+        #[derive(serde::Serialize)]
+        struct Noted<'a> {
+            #[serde(flatten)]
+            transcript: &'a Transcript,
+            redacted: &'a BTreeSet<&'static str>,
+        }
+        if redacted.is_empty() {
+            return self.to_json();
+        }
+        SecretBuffer::json(&Noted {
+            transcript: self,
+            redacted,
+        })
+        .expect("texts and finite numbers have a JSON form")
+    }
+
     /// Returns it as WebVTT (<https://www.w3.org/TR/webvtt1/>): a cue for each sentence, with the
-    /// speaker as its voice.
-    pub fn to_vtt(&self) -> SecretBuffer {
-        vtt::write(self)
+    /// speaker as its voice, and a note of the kinds of content that were redacted in it.
+    pub fn to_vtt(&self, redacted: &BTreeSet<&'static str>) -> SecretBuffer {
+        vtt::write(self, redacted)
     }
 }
 

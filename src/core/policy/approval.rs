@@ -115,6 +115,12 @@ pub fn over_budget(purpose: &Purpose, rulebook: &Rulebook) -> Denial {
     Denial::by_current(&against, false, rulebook.current().shared_digest())
 }
 
+/// Returns the refusal of a grant that has ended.
+pub fn grant_over(rulebook: &Rulebook) -> Denial {
+    let against = Grounds::of(Reason::GrantExpired, "fixed/grant".into());
+    Denial::by_current(&against, false, rulebook.current().shared_digest())
+}
+
 /// Decides whether a principal may state a purpose at all, regardless of the recording: for
 /// requests about a person. An unauthorised principal must learn nothing about that person, not
 /// even that the person is unknown.

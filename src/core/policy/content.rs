@@ -23,7 +23,7 @@ mod words;
 use std::ops::Range;
 
 use self::token::Tokens;
-pub use self::transcript::{found_in, redacted};
+pub use self::transcript::{found_in, found_where, redacted};
 use super::document::{ContentRule, Pattern};
 
 /// A finding of a rule.

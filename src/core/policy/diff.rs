@@ -26,6 +26,7 @@ use crate::model::{
     access::{Principal, Ticket},
     consent::RECORDING,
     id::{PrincipalId, TokenId},
+    media::MediaKind,
     name::{Label, Purpose, Role, Tier},
     recording::{Recording, RecordingState},
     sid::AccountSid,
@@ -44,6 +45,8 @@ pub struct Diff {
     pub to_version: String,
     /// Recordings that were counted: all that are not shredded.
     pub recordings: u64,
+    /// The same, by kind; kinds without any are left out.
+    pub kinds: BTreeMap<MediaKind, u64>,
     /// By purpose, in the order of the new version; purposes that it no longer has come last.
     pub purposes: Vec<Tally>,
     /// What becomes of what others wrote to a person who revokes, under the version in force.
@@ -69,12 +72,24 @@ pub struct Tally {
     pub gained: u64,
     /// Recordings that it opens and would not.
     pub lost: u64,
+    /// The same, by kind; kinds without any recording are left out.
+    pub kinds: BTreeMap<MediaKind, KindTally>,
+}
+
+/// The differences for one purpose and one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KindTally {
+    /// Recordings that it opens.
+    pub opens_now: u64,
+    /// Recordings that it would open.
+    pub opens_then: u64,
 }
 
 /// All properties of a recording on which a decision can depend, besides purpose and version: the
 /// attributes of `cedar::Question`, and the pinned version.
 #[derive(PartialEq, Eq, Hash)]
 struct Likeness {
+    kind: MediaKind,
     state: RecordingState,
     tier: Tier,
     policy_digest: String,
@@ -161,6 +176,7 @@ impl<'a> PolicyComparison<'a> {
             opens_then: 0,
             gained: 0,
             lost: 0,
+            kinds: BTreeMap::new(),
         };
         Self {
             from,
@@ -171,6 +187,7 @@ impl<'a> PolicyComparison<'a> {
                 from_version: from.current().version().to_owned(),
                 to_version: to.current().version().to_owned(),
                 recordings: 0,
+                kinds: BTreeMap::new(),
                 purposes: purposes.iter().map(tally).collect(),
                 to_revoked_now: from.current().document().collection.to_revoked,
                 to_revoked_then: to.current().document().collection.to_revoked,
@@ -193,6 +210,7 @@ impl<'a> PolicyComparison<'a> {
             return;
         }
         self.counted.recordings += 1;
+        *self.counted.kinds.entry(recording.kind()).or_default() += 1;
         let is_due = |rulebook| due(recording, rulebook).is_some_and(|due| due <= self.at);
         let due_now = is_due(self.from);
         let due_then = is_due(self.to);
@@ -205,6 +223,9 @@ impl<'a> PolicyComparison<'a> {
                 tally.opens_then += u64::from(then);
                 tally.gained += u64::from(then && !now);
                 tally.lost += u64::from(now && !then);
+                let of_kind = tally.kinds.entry(recording.kind()).or_default();
+                of_kind.opens_now += u64::from(now);
+                of_kind.opens_then += u64::from(then);
             }
         }
     }
@@ -260,6 +281,7 @@ impl<'a> PolicyComparison<'a> {
             )
         };
         Likeness {
+            kind: recording.kind(),
             state: recording.state,
             tier: recording.tier.clone(),
             policy_digest: recording.policy_digest.clone(),

@@ -7,6 +7,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use aws_lc_rs::digest;
@@ -367,6 +368,15 @@ impl Rulebook {
     /// pinned one if it is another and available.
     pub fn binding(&self, pinned_digest: &str) -> impl Iterator<Item = &Rules> {
         std::iter::once(&self.current).chain(self.other(pinned_digest))
+    }
+
+    /// Returns how long a grant for this recording lasts at most; `None` if no version that binds it
+    /// knows its tier.
+    pub fn grant_lifetime(&self, recording: &Recording) -> Option<Duration> {
+        self.binding(&recording.policy_digest)
+            .filter_map(|rules| rules.tier(&recording.tier))
+            .map(|tier| tier.grant_lifetime)
+            .min()
     }
 
     /// Returns the version with this digest, if it is available and not the one in force.

@@ -9,7 +9,7 @@ use super::{
     document::{Pattern, PolicyDocument},
     view::View,
 };
-use crate::model::{name::Role, time::Timestamp};
+use crate::model::{media::MediaKind, name::Role, time::Timestamp};
 
 /// Returns a duration in its largest whole unit: `90 days`, `1 hour`, `15 minutes`.
 pub fn period(length: Duration) -> String {
@@ -27,6 +27,23 @@ pub fn period(length: Duration) -> String {
     match seconds / unit {
         1 => format!("1 {name}"),
         many => format!("{many} {name}s"),
+    }
+}
+
+/// Returns what is kept of a kind of communication, to follow "we keep".
+pub const fn kind(kind: MediaKind) -> &'static str {
+    match kind {
+        MediaKind::CallAudio => "the sound of calls and conferences",
+        MediaKind::Message => {
+            "messages between you and our numbers, such as SMS, MMS and WhatsApp: the text, the files, and your number or other address"
+        }
+        MediaKind::ChatMessage => {
+            "messages in chats: the text, the files, and the name or address under which you take part"
+        }
+        MediaKind::VideoTrack => "picture and sound of video calls, for each participant alone",
+        MediaKind::VideoComposition => {
+            "video calls as a whole: picture and sound of several participants put together"
+        }
     }
 }
 

@@ -104,16 +104,17 @@ async fn an_approval_is_for_one_principal_recording_and_purpose_and_for_a_time(w
     let by = somebody();
     entered(world, &[&row]).await;
     let until = async |recording, token, purpose: &Purpose, now| {
-        approvals::standing(
+        approvals::standing_all(
             &mut world.db.read().await.unwrap(),
-            recording,
+            &ids,
             token,
             purpose,
             at(now),
         )
         .await
         .unwrap()
-        .map(|(_, until)| until)
+        .get(&recording)
+        .map(|(_, until)| *until)
     };
     assert_eq!(
         until(ids[0], row.requested_by, &row.purpose, 1).await,

@@ -11,9 +11,9 @@ use super::{World, announcement, at, recording_id};
 use crate::{
     db::{
         Error, Tx,
-        budgets::{BudgetedRecording, StoredBudget},
+        budgets::{BudgetedObject, StoredBudget},
         clock::StoredClock,
-        grants::GrantRow,
+        grants::{GrantApproval, GrantRow},
         idempotency::StoredRequest,
         image::{self, Image, Table},
         keys::IntendedVault,
@@ -43,8 +43,9 @@ every_database!(
 
 /// Tables that are not moved: their rows are short-lived, or can be found again.
 const STAY: [&Declaration; 12] = [
-    &BudgetedRecording::TABLE,
+    &BudgetedObject::TABLE,
     &IntendedVault::TABLE,
+    &GrantApproval::TABLE,
     &GrantRow::TABLE,
     &ListingRow::TABLE,
     &NoticeRow::TABLE,

@@ -1,6 +1,7 @@
 //! Lists: whatever is asked for, in whatever order, page by page, while rows come in.
 
 mod entries;
+mod grouped;
 mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -169,6 +170,11 @@ fn any_filter(rng: &mut StdRng) -> RecordingFilter {
         conference: may_be(rng, |rng| conference(rng.random_range(0..5))),
         thread: may_be(rng, |rng| thread(rng.random_range(0..5))),
         room: may_be(rng, |rng| room(rng.random_range(0..3))),
+        conversation: may_be(rng, |rng| match rng.random_range(0..3) {
+            0 => Conversation::Call(call(rng.random_range(0..7))),
+            1 => Conversation::Conference(conference(rng.random_range(0..5))),
+            _ => Conversation::Thread(thread(rng.random_range(0..5))),
+        }),
         kind: may_be(rng, |rng| {
             let kinds = [
                 MediaKind::CallAudio,
@@ -230,6 +236,11 @@ fn fits(filter: &RecordingFilter, recording: &Recording) -> bool {
         && none_or(&filter.call, recording.call.as_ref())
         && none_or(&filter.conference, recording.conference.as_ref())
         && none_or(&filter.kind, Some(&recording.kind()))
+        && filter.conversation.as_ref().is_none_or(|wanted| {
+            let call = recording.call.clone().map(Conversation::Call);
+            let conference = recording.conference.clone().map(Conversation::Conference);
+            [call, conference, recording.thread.clone()].contains(&Some(wanted.clone()))
+        })
         && none_or(
             &filter.thread.clone().map(Conversation::Thread),
             recording.thread.as_ref(),

@@ -9,7 +9,7 @@ use crate::{
         recordings::mark_shredded,
         retention::{self, RetentionExceptions, RetentionGroup},
     },
-    model::{id::RecordingId, time::Timestamp},
+    model::{id::RecordingId, media::MediaKind, time::Timestamp},
 };
 
 every_database!(
@@ -25,6 +25,7 @@ fn group(tier: &str, digest: char, count: i64, oldest: i64) -> RetentionGroup {
         tier: parsed(tier),
         policy_digest: digest.to_string().repeat(64),
         count,
+        kinds: [(MediaKind::CallAudio, count)].into(),
         oldest: at(oldest),
     }
 }
@@ -103,6 +104,19 @@ async fn recordings_are_grouped_by_what_limits_them(world: &World) {
         [group("standard", '0', 1, 5), group("standard", '1', 1, 1)]
     );
     assert_eq!(retention::groups(&mut tx, &of(7)).await.unwrap(), []);
+    drop(tx);
+    world
+        .sql(&[
+            "UPDATE recordings SET kind = 'message' WHERE tier = 'standard' AND account LIKE '%0'",
+        ])
+        .await;
+    let mut tx = world.db.read().await.unwrap();
+    let found = retention::groups(&mut tx, &BTreeSet::new()).await.unwrap();
+    let mixed = RetentionGroup {
+        kinds: [(MediaKind::CallAudio, 3), (MediaKind::Message, 2)].into(),
+        ..group("standard", '0', 5, 4)
+    };
+    assert_eq!(found[1], mixed);
 }
 
 async fn read(tx: &mut Tx, until: Timestamp, held: bool, page: i64) -> Vec<RecordingId> {

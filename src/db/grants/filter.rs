@@ -16,7 +16,8 @@ use crate::{
         tx::Tx,
     },
     model::{
-        id::{GrantId, PrincipalId, RecordingId},
+        grant_object::GrantObject,
+        id::{GrantId, PrincipalId},
         name::Purpose,
         sid::AccountSid,
         time::Timestamp,
@@ -56,13 +57,13 @@ recvault_core::word_set!(GrantState);
 pub struct GrantFilter {
     /// Only to tokens of this principal.
     pub principal: Option<PrincipalId>,
-    /// Only for this recording.
-    pub recording: Option<RecordingId>,
+    /// Only for this recording or conversation.
+    pub object: Option<GrantObject>,
     /// Only for this purpose.
     pub purpose: Option<Purpose>,
     /// Only in this state.
     pub state: Option<GrantState>,
-    /// Only for recordings of these accounts; empty means all. What the asker may know of.
+    /// Only for what is of these accounts; empty means all. What the asker may know of.
     #[serde(skip)]
     pub accounts: BTreeSet<AccountSid>,
     /// Only those that come after this one in the list.
@@ -85,16 +86,16 @@ impl GrantFilter {
     fn query(&self, now: Timestamp, limit: i64) -> ListQuery {
         const QUALIFIED: &str = GrantRow::QUALIFIED;
         const LIVING: &str = "(grants.ended_at IS NULL AND grants.expires_at > ? AND tokens.revoked_at IS NULL AND tokens.expires_at > ?
-          AND recordings.state <> 'shredded')";
+          AND (recordings.state IS NULL OR recordings.state <> 'shredded'))";
         const ENDED: &str = concatcp!("NOT ", LIVING);
         const HEAD: &str = formatcp!(
             "/* grants.list */ SELECT {QUALIFIED}, tokens.principal_id, tokens.expires_at AS token_expires_at,
               tokens.revoked_at AS token_revoked_at, recordings.state
-            FROM grants JOIN tokens ON tokens.id = grants.token_id JOIN recordings ON recordings.id = grants.recording_id WHERE true"
+            FROM grants JOIN tokens ON tokens.id = grants.token_id LEFT JOIN recordings ON recordings.id = grants.object WHERE true"
         );
         let mut query = ListQuery::of(HEAD);
         query.when("tokens.principal_id = ?", self.principal.map(text));
-        query.when("grants.recording_id = ?", self.recording.map(text));
+        query.when("grants.object = ?", self.object.as_ref().map(text));
         query.when("grants.purpose = ?", self.purpose.as_ref().map(text));
         match self.state {
             Some(GrantState::Living) => query.with(LIVING, [time(now), time(now)]),
@@ -102,7 +103,7 @@ impl GrantFilter {
             None => {}
         }
         query.when(
-            "recordings.account IN (SELECT key FROM json_each(?))",
+            "grants.account IN (SELECT key FROM json_each(?))",
             members(&self.accounts),
         );
         let order = ListOrder {
@@ -133,7 +134,7 @@ fn listed(row: &Row, now: Timestamp) -> Result<ListedGrant, Error> {
         && now < grant.expires_at
         && row.maybe_time("token_revoked_at")?.is_none()
         && now < row.time("token_expires_at")?
-        && row.text("state")? != "shredded";
+        && row.maybe_text("state")?.as_deref() != Some("shredded");
     let state = if is_living {
         GrantState::Living
     } else {

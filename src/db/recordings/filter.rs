@@ -22,7 +22,7 @@ use crate::{
         name::{Label, Tier},
         recording::{Recording, RecordingState},
         sid::{AccountSid, CallSid, ConferenceSid, RoomSid, SourceSid},
-        subject::ThreadId,
+        subject::{Conversation, ConversationKind, ThreadId},
         text::LabelValue,
         time::Timestamp,
         word::{UnknownWord, unknown},
@@ -132,6 +132,51 @@ impl SubjectFilter {
     pub fn by(_: &Permit<action::Consent>, subject: SubjectId) -> Self {
         Self(subject)
     }
+
+    /// Adds the condition that a recording is of a conversation in which this person has a place,
+    /// and of one of these accounts; empty means all.
+    pub(in crate::db) fn add_to(self, query: &mut ListQuery, accounts: &BTreeSet<AccountSid>) {
+        // Three parts, each by its own index.
+        const OF_SUBJECT: &str = concat!(
+            "recordings.id IN (
+          SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation WHERE parties.subject = ?
+          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation WHERE parties.subject = ?
+          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation WHERE parties.subject = ? AND ",
+            is_of_party!(),
+            ")"
+        );
+        // The accounts inside of each, so that the time does not depend on recordings of others.
+        const OF_SUBJECT_IN: &str = concat!(
+            "recordings.id IN (
+          SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation
+          WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?))
+          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
+          WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?))
+          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation
+          WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?)) AND ",
+            is_of_party!(),
+            ")"
+        );
+        let Self(subject) = self;
+        if accounts.is_empty() {
+            query.with(OF_SUBJECT, [text(subject), text(subject), text(subject)]);
+        } else {
+            let part = || [text(subject), text(set(accounts))];
+            query.with(OF_SUBJECT_IN, [part(), part(), part()].concat());
+        }
+    }
+}
+
+/// Returns the condition that a recording is of a conversation of this kind.
+const fn belongs_to(kind: ConversationKind) -> &'static str {
+    match kind {
+        ConversationKind::Call => "call_sid = ?",
+        ConversationKind::Conference => "conference_sid = ?",
+        ConversationKind::Chat
+        | ConversationKind::Thread
+        | ConversationKind::Room
+        | ConversationKind::Session => "thread = ?",
+    }
 }
 
 /// Which recordings to list, and in which order. As JSON: what a place in the list depends on.
@@ -151,6 +196,8 @@ pub struct RecordingFilter {
     pub thread: Option<ThreadId>,
     /// Only of this video room.
     pub room: Option<RoomSid>,
+    /// Only of this conversation, whatever its kind.
+    pub conversation: Option<Conversation>,
     /// Only of this kind.
     pub kind: Option<MediaKind>,
     /// Only what the source calls so.
@@ -177,27 +224,6 @@ impl RecordingFilter {
     fn query(&self, limit: i64) -> ListQuery {
         const HEAD: &str =
             formatcp!("/* recordings.list */ SELECT {COLUMNS} FROM recordings WHERE true");
-        // Three parts, each by its own index.
-        const OF_SUBJECT: &str = concat!(
-            "id IN (
-          SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation WHERE parties.subject = ?
-          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation WHERE parties.subject = ?
-          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation WHERE parties.subject = ? AND ",
-            is_of_party!(),
-            ")"
-        );
-        // The accounts inside of each, so that the time does not depend on recordings of others.
-        const OF_SUBJECT_IN: &str = concat!(
-            "id IN (
-          SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation
-          WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?))
-          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
-          WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?))
-          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation
-          WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?)) AND ",
-            is_of_party!(),
-            ")"
-        );
         // Labels are one compact JSON object of texts. A quotation mark inside a text has a backslash
         // before it, so a name, its colon and its value stand there only as a member. `LIKE` would
         // not tell upper case from lower.
@@ -211,16 +237,13 @@ impl RecordingFilter {
         query.when("conference_sid = ?", self.conference.as_ref().map(text));
         query.when("thread = ?", self.thread.as_ref().map(text));
         query.when("thread = ?", self.room.as_ref().map(text));
+        if let Some(conversation) = &self.conversation {
+            query.with(belongs_to(conversation.kind()), [text(conversation)]);
+        }
         query.when("kind = ?", self.kind.map(text));
         query.when("source_sid = ?", self.recording_sid.as_ref().map(text));
-        if let Some(SubjectFilter(subject)) = self.subject {
-            if self.accounts.is_empty() {
-                query.with(OF_SUBJECT, [text(subject), text(subject), text(subject)]);
-            } else {
-                let accounts = || text(set(&self.accounts));
-                let part = || [text(subject), accounts()];
-                query.with(OF_SUBJECT_IN, [part(), part(), part()].concat());
-            }
+        if let Some(subject) = self.subject {
+            subject.add_to(&mut query, &self.accounts);
         }
         for (label, value) in &self.labels {
             query.with(LABELLED, [member(label, value)]);

@@ -281,7 +281,8 @@ CREATE INDEX tokens_by_principal ON tokens (principal_id);
 CREATE TABLE grants (
   id TEXT PRIMARY KEY,           -- grt_…
   hash TEXT NOT NULL UNIQUE,     -- SHA-256 of the grant token, lower-case hex
-  recording_id TEXT NOT NULL REFERENCES recordings (id),
+  object TEXT NOT NULL,          -- what it opens: rec_…, or a conversation (CA… CF… CH… RM… KC… thr_…)
+  account TEXT NOT NULL,         -- the account of that
   token_id TEXT NOT NULL REFERENCES tokens (id),
   purpose TEXT NOT NULL,
   justified BIGINT NOT NULL,     -- 1 if a justification was given with the request
@@ -296,9 +297,18 @@ CREATE TABLE grants (
 );
 -- Lists are sorted by the time, and ask for those of one recording or of one principal's tokens.
 CREATE INDEX grants_by_time ON grants (issued_at, id);
-CREATE INDEX grants_by_recording ON grants (recording_id);
+CREATE INDEX grants_by_object ON grants (object);
 CREATE INDEX grants_by_token ON grants (token_id);
 CREATE INDEX grants_by_approval ON grants (approval_id) WHERE approval_id IS NOT NULL;
+
+-- The approvals on which a grant over a conversation rests: one for each of its messages whose tier
+-- asks for one. The grant ends with any of them.
+CREATE TABLE grant_approvals (
+  grant_id TEXT NOT NULL REFERENCES grants (id),
+  approval_id TEXT NOT NULL,     -- apr_…
+  PRIMARY KEY (grant_id, approval_id)
+);
+CREATE INDEX grant_approvals_by_approval ON grant_approvals (approval_id);
 
 -- Requests with a key of their client's, which take effect once. A row lives for a day; it does not
 -- travel, so after a rebuilding a repeat runs again.
@@ -555,13 +565,14 @@ CREATE TABLE budgets (
   PRIMARY KEY (principal_id, purpose, day)
 );
 
--- Which: a recording counts once, whatever grants it is opened under.
+-- Which: a recording, or a conversation read as a whole, counts once, whatever grants it is opened
+-- under.
 CREATE TABLE budgeted (
   principal_id TEXT NOT NULL,
   purpose TEXT NOT NULL,
   day BIGINT NOT NULL,
-  recording_id TEXT NOT NULL,
-  PRIMARY KEY (principal_id, purpose, day, recording_id)
+  object TEXT NOT NULL,          -- rec_…, or a conversation
+  PRIMARY KEY (principal_id, purpose, day, object)
 );
 
 -- Who took part in a recording, in the clear for who may know: sealed under a key that is derived

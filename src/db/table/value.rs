@@ -18,6 +18,7 @@ use crate::{
         artefact::{Artefact, Leg},
         consent::{Answer, Method},
         encryption::Encryption,
+        grant_object::GrantObject,
         hold::Authority,
         id::{
             ApprovalId, ConsentId, DatabaseId, GrantId, HolderId, ObjectId, PageId, PrincipalId,
@@ -282,6 +283,7 @@ texts!(
     ConsentId,
     DatabaseId,
     GrantId,
+    GrantObject,
     HolderId,
     ObjectId,
     PageId,

@@ -5,7 +5,10 @@
 //! recording, again, after the database found it. A held recording is not changed and listed as a
 //! conflict: the first sweep after the hold is lifted shreds it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::shredding::Shredding;
 use crate::{
@@ -17,6 +20,7 @@ use crate::{
     flow::{clock::TrustedClock, erasure::shredding::units::Undurable, error::Error},
     model::{
         id::RecordingId,
+        media::MediaKind,
         name::{HoldName, Tier},
         recording::Recording,
         sid::AccountSid,
@@ -118,6 +122,8 @@ pub struct KeptGroup {
     /// The number of recordings.
     #[schema(minimum = 0)]
     pub recordings: i64,
+    /// The same, by kind; kinds without any are left out.
+    pub kinds: BTreeMap<MediaKind, i64>,
     /// When the oldest was collected.
     pub oldest_collected_at: Timestamp,
     /// When the oldest is due; `None` if no limit applies.
@@ -254,6 +260,7 @@ impl RetentionEnforcement {
                 .map(|rules| rules.version().to_owned()),
             policy_digest: group.policy_digest.clone(),
             recordings: group.count,
+            kinds: group.kinds.clone(),
             oldest_collected_at: group.oldest,
             next_due_at: first.as_ref().map(|(end, _)| *end),
             clause: first.map(|(_, limit)| limit.to_string()),

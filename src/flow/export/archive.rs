@@ -1,5 +1,5 @@
-//! The archive: the manifest, statements of consent, each recording in turn, and finally the log,
-//! including the openings by this archive.
+//! The archive: the manifest, statements of consent, each recording in turn, each thread after its
+//! messages, and finally the log, including the openings by this archive.
 //!
 //! Owns the order and the names of its files. INVARIANT: no file whose size grows with the audio or
 //! with the log is held in memory as a whole.
@@ -11,8 +11,9 @@ use futures_util::{Stream, StreamExt as _};
 use serde_json::{Value, json};
 
 use super::{
-    Exports, Plan, ended, listening,
+    Exports, Included, Plan, ended, listening,
     tar::{self, TarSink},
+    threads::ThreadText,
 };
 use crate::{
     db::{audit, consents, recordings, tokens},
@@ -32,6 +33,7 @@ use crate::{
         recording::Recording,
     },
     policy::{Decision, Grant, decide},
+    secret::SecretBuffer,
     vault,
 };
 
@@ -54,8 +56,22 @@ async fn write(exports: Exports, plan: Plan, mut out: TarSink) -> Result<(), End
         let consents = statements(&exports, &plan).await.map_err(ended)?;
         out.whole("consents.json", pretty(&consents)).await?;
     }
+    let mut thread: Option<ThreadText> = None;
     for included in &plan.included {
-        recording(&exports, &plan, included.id, &mut out).await?;
+        let conversation = included
+            .written
+            .as_ref()
+            .map(|written| &written.conversation);
+        if let Some(over) = thread.take_if(|thread| !thread.is_of(conversation)) {
+            over.end(&exports, &mut out).await?;
+        }
+        if let (None, Some(conversation)) = (&thread, conversation) {
+            thread = Some(ThreadText::begin(&plan, conversation));
+        }
+        recording(&exports, &plan, included, thread.as_mut(), &mut out).await?;
+    }
+    if let Some(last) = thread {
+        last.end(&exports, &mut out).await?;
     }
     if plan.no_listening.is_empty() {
         bearer_lives(&exports, &plan).await.map_err(ended)?;
@@ -143,9 +159,11 @@ async fn statements(exports: &Exports, plan: &Plan) -> Result<Value, Error> {
 async fn recording(
     exports: &Exports,
     plan: &Plan,
-    id: RecordingId,
+    included: &Included,
+    mut thread: Option<&mut ThreadText>,
     out: &mut TarSink,
 ) -> Result<(), Ended> {
+    let id = included.id;
     // Before the decision: see `streams`.
     let since = async { Ok::<_, Error>(audit::head(&mut exports.db.read().await?).await?) };
     let since = since.await.map_err(ended)?;
@@ -194,6 +212,8 @@ async fn recording(
         )
         .await?;
     }
+    let texts = playables.iter().map(vault::PlayableArtefact::artefact);
+    let latest_text = Artefact::Transcript.latest(texts);
     let mut playables = playables.into_iter();
     let Some(playable) = playables.next() else {
         return Ok(());
@@ -208,7 +228,18 @@ async fn recording(
     };
     loop {
         match session.playable.artefact() {
-            artefact if artefact.is_text() => words(exports, &session, &folder, out).await?,
+            artefact if artefact.is_text() => {
+                let transcript = words(exports, &session, &folder, out).await?;
+                let is_latest = latest_text == Some(artefact);
+                if let (true, Some(thread), Some(written)) =
+                    (is_latest, &mut thread, &included.written)
+                {
+                    let ends = session.grant.expires_at();
+                    let stream = (Arc::clone(&session.registered), ends);
+                    thread.add(written, id, &transcript, stream);
+                    thread.write_full(exports, out).await?;
+                }
+            }
             artefact => {
                 for file in files_of(artefact) {
                     whole(exports, &session, &format!("{folder}/{file}"), out).await?;
@@ -261,14 +292,15 @@ async fn whole(
     file.end().await
 }
 
-/// Writes a transcript. It is held in memory as a whole, as everywhere: a redaction may be anywhere
-/// in it.
+/// Writes a transcript, and returns it as JSON. It is held in memory as a whole, as everywhere: a
+/// redaction may be anywhere in it.
 async fn words(
     exports: &Exports,
     session: &PlaybackSession,
     folder: &str,
     out: &mut TarSink,
-) -> Result<(), Ended> {
+) -> Result<SecretBuffer, Ended> {
+    let mut json = SecretBuffer::default();
     let names = files_of(session.playable.artefact());
     for (form, name) in [Form::Json, Form::Vtt].into_iter().zip(names) {
         let mut pieces = Box::pin(exports.playback.read(session, form).await.map_err(ended)?);
@@ -276,9 +308,12 @@ async fn words(
         while let Some(piece) = pieces.next().await {
             text.extend_from_slice(&piece?);
         }
+        if form == Form::Json {
+            json.extend_from_slice(&text);
+        }
         out.whole(&format!("{folder}/{name}"), text).await?;
     }
-    Ok(())
+    Ok(json)
 }
 
 async fn decided(

@@ -6,7 +6,7 @@ use crate::{
     db::{
         endings::StreamEnding,
         grants::{self, GrantRow},
-        recordings, tokens,
+        tokens,
     },
     evidence::NewEntry,
     flow::error::Error,
@@ -37,18 +37,17 @@ impl Playback {
     /// Ends the grant of any principal. Repeating it changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`], also for a grant to a recording that the permit does not cover; any
+    /// [`Error::NotFound`], also for a grant to something that the permit does not cover; any
     /// database error.
     pub async fn end(&self, permit: &Permit<action::Revoke>, id: GrantId) -> Result<(), Error> {
         let mut tx = self.db.read().await?;
         let grant = grants::find_by_id(&mut tx, id)
             .await?
             .ok_or(Error::NotFound)?;
-        recordings::find(&mut tx, grant.recording)
-            .await?
-            .filter(|recording| permit.covers(recording.account()))
-            .ok_or(Error::NotFound)?;
         drop(tx);
+        if !permit.covers(&grant.account) {
+            return Err(Error::NotFound);
+        }
         self.end_grant(&grant, permit.initiator()).await
     }
 
@@ -58,7 +57,7 @@ impl Playback {
             .unit("grant.end", async |mut unit| {
                 let now = self.clock.now();
                 if grants::end(&mut unit, id, now).await? {
-                    unit.audit(NewEntry::grant_ended(now, by, grant.recording, id, None));
+                    unit.audit(NewEntry::grant_ended(now, by, &grant.object, id, None));
                 } else {
                     unit.without_entry("it was ended before");
                 }

@@ -3,7 +3,7 @@
 //! Owns the output format, and the redaction before output. Refuses to know what must be redacted:
 //! `policy` decides that.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -59,7 +59,8 @@ impl Playback {
         let view = session.grant.view();
         let written = tokio::task::spawn_blocking(move || {
             let transcript = Transcript::parse(&json).ok()?;
-            Some(form.written(&shown(&rulebook, transcript, view, &recording)?))
+            let (shown, redacted) = shown(&rulebook, transcript, view, &recording)?;
+            Some(form.written(&shown, &redacted))
         });
         let written = written
             .await
@@ -91,33 +92,38 @@ impl Playback {
     }
 }
 
-/// Returns the transcript in a view.
+/// Returns the transcript in a view, and the kinds of content that were redacted for it.
 fn shown(
     rulebook: &Rulebook,
     transcript: Transcript,
     view: View,
     recording: &Recording,
-) -> Option<Transcript> {
-    match view {
+) -> Option<(Transcript, BTreeSet<&'static str>)> {
+    let mut kinds = BTreeSet::new();
+    let shown = match view {
         View::Audio | View::Transcript => Some(transcript),
         // A redaction by the version at the time of the recording stays, whatever later versions
         // say.
-        View::RedactedTranscript => Some(
-            rulebook
-                .binding(&recording.policy_digest)
-                .fold(transcript, |shown, rules| {
-                    content::redacted(&shown, &rules.document().content)
-                }),
-        ),
+        View::RedactedTranscript => Some(rulebook.binding(&recording.policy_digest).fold(
+            transcript,
+            |shown, rules| {
+                let content = &rules.document().content;
+                let found = content::found_in(&shown, content).into_keys();
+                let found = found.filter_map(|rule| content.get(rule));
+                kinds.extend(found.map(|rule| rule.pattern.kind()));
+                content::redacted(&shown, content)
+            },
+        )),
         View::Window { .. } => None,
-    }
+    };
+    Some((shown?, kinds))
 }
 
 impl Form {
-    fn written(self, transcript: &Transcript) -> SecretBuffer {
+    fn written(self, transcript: &Transcript, redacted: &BTreeSet<&'static str>) -> SecretBuffer {
         match self {
-            Self::Json => transcript.to_json(),
-            Self::Vtt => transcript.to_vtt(),
+            Self::Json => transcript.to_json_redacted(redacted),
+            Self::Vtt => transcript.to_vtt(redacted),
         }
     }
 }

@@ -340,40 +340,40 @@ impl Approvals {
             ..row.clone()
         };
         let taken_back = (row.stage, to) == (ApprovalState::Approved, ApprovalState::Refused);
-        let ended =
-            self.db
-                .unit("approval.decide_approval", async |mut unit| {
-                    approvals::decide(
-                        &mut unit,
-                        id,
-                        (row.stage, to),
-                        principal.id,
-                        expires_at,
-                        now,
-                    )
-                    .await?;
-                    unit.to_journal(OutboxKind::Recording, &[row.recording], now);
-                    let which = (id, row.requested_by);
-                    unit.audit(NewEntry::approval_decided(
-                        now,
-                        principal.initiator(),
-                        row.recording,
-                        which,
-                        approve,
-                        expires_at,
-                    ));
-                    let ended = if taken_back {
-                        grants::end_resting_on(&mut unit, id, now).await?
-                    } else {
-                        Vec::new()
-                    };
-                    let by = principal.initiator();
-                    unit.audit_all(ended.iter().map(|grant| {
-                        NewEntry::grant_ended(now, by, row.recording, *grant, Some(id))
-                    }));
-                    Ok(ended)
-                })
-                .await;
+        let ended = self
+            .db
+            .unit("approval.decide_approval", async |mut unit| {
+                approvals::decide(
+                    &mut unit,
+                    id,
+                    (row.stage, to),
+                    principal.id,
+                    expires_at,
+                    now,
+                )
+                .await?;
+                unit.to_journal(OutboxKind::Recording, &[row.recording], now);
+                let which = (id, row.requested_by);
+                unit.audit(NewEntry::approval_decided(
+                    now,
+                    principal.initiator(),
+                    row.recording,
+                    which,
+                    approve,
+                    expires_at,
+                ));
+                let ended = if taken_back {
+                    grants::end_resting_on(&mut unit, id, now).await?
+                } else {
+                    Vec::new()
+                };
+                let by = principal.initiator();
+                unit.audit_all(ended.iter().map(|grant| {
+                    NewEntry::grant_ended(now, by, &row.recording.into(), *grant, Some(id))
+                }));
+                Ok(ended)
+            })
+            .await;
         let ended = match ended {
             Ok(ended) => ended,
             Err(db::Error::Stale(_)) => return self.decided_meanwhile(id, to).await,

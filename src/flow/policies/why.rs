@@ -11,6 +11,7 @@ use crate::{
     },
     model::{
         id::{PrincipalId, RecordingId, TokenId},
+        media::MediaKind,
         name::Purpose,
         time::Timestamp,
     },
@@ -22,6 +23,8 @@ use crate::{
 pub struct Why {
     /// The recording.
     pub recording_id: RecordingId,
+    /// Its kind.
+    pub kind: MediaKind,
     /// The principal.
     pub principal: PrincipalId,
     /// The principal's token.
@@ -116,6 +119,7 @@ impl Policies {
             });
         Ok(Why {
             recording_id: id,
+            kind: recording.kind(),
             principal: principal.id,
             token,
             allowed: grant.is_some(),

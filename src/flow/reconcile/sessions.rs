@@ -118,7 +118,9 @@ impl Reconciliation {
         for (listed, id) in named {
             // Its text is there from the beginning.
             let step = step("completed", known.of(id), terms);
-            comparison.found.note_told_once(id, MediaKind::Message, step, true);
+            comparison
+                .found
+                .note_told_once(id, MediaKind::Message, step, true);
             comparison.would(id, step);
             if known.lacks_files(id, terms) {
                 files.push(id);

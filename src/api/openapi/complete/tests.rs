@@ -180,7 +180,10 @@ fn words_stand_as_they_are_said() {
     let document = document();
     let schemas = &document["components"]["schemas"];
     for (name, words) in [
-        ("Answer", &["given", "declined", "withdrawn", "informed"][..]),
+        (
+            "Answer",
+            &["given", "declined", "withdrawn", "informed"][..],
+        ),
         ("ApprovalState", &["requested", "approved", "refused"]),
         ("RevocationOutcome", &["shredded", "held", "closed"]),
         (

@@ -8,8 +8,10 @@ use crate::{
     evidence::event::AuditEvent,
     model::{
         actor::Initiator,
+        grant_object::GrantObject,
         id::{ApprovalId, GrantId, PrincipalId, RecordingId, SubjectId},
         name::Purpose,
+        subject::Conversation,
         time::Timestamp,
     },
     policy::{DecisionFacts, Denial, Grant},
@@ -33,7 +35,7 @@ impl NewEntry {
     pub fn grant_ended(
         at: Timestamp,
         by: Initiator,
-        recording: RecordingId,
+        object: &GrantObject,
         grant: GrantId,
         approval: Option<ApprovalId>,
     ) -> Self {
@@ -41,7 +43,56 @@ impl NewEntry {
         if let Some(approval) = approval {
             details["approval"] = json!(approval);
         }
-        Self::new(at, by, AuditEvent::GrantEnded, Some(recording), details)
+        if let Some(conversation) = object.conversation() {
+            details["conversation"] = json!(conversation);
+        }
+        Self::new(at, by, AuditEvent::GrantEnded, object.recording(), details)
+    }
+
+    /// The decision about a message of a conversation allowed the request, and the grant over the
+    /// conversation is stored under this id. Each message is decided again when it is opened.
+    pub fn conversation_allowed(
+        at: Timestamp,
+        grant: &Grant,
+        id: GrantId,
+        conversation: &Conversation,
+    ) -> Self {
+        let mut entry = Self::decision_allowed(at, grant, id);
+        entry.recording = None;
+        entry
+            .details
+            .0
+            .insert("conversation".into(), json!(conversation));
+        entry
+    }
+
+    /// Messages of a conversation are about to leave under the grant over it: this many, and this
+    /// many others are withheld. Each has an entry of its own.
+    pub fn conversation_opened(
+        at: Timestamp,
+        grant: &Grant,
+        id: GrantId,
+        conversation: &Conversation,
+        (opened, withheld): (usize, usize),
+    ) -> Self {
+        let details = json!({
+            "grant": id, "conversation": conversation, "purpose": grant.purpose(), "opened": opened, "withheld": withheld,
+        });
+        Self::new(
+            at,
+            grant.initiator(),
+            AuditEvent::ConversationOpened,
+            None,
+            details,
+        )
+    }
+
+    /// Adds the conversation under whose grant a recording is opened, and the purpose.
+    pub fn in_conversation(mut self, conversation: &Conversation, purpose: &Purpose) -> Self {
+        let details = &mut self.details.0;
+        details.insert("conversation".into(), json!(conversation));
+        details.insert("purpose".into(), json!(purpose));
+        self
     }
 
     /// A requester asks for a second person's approval.
@@ -223,6 +274,7 @@ mod tests {
         let subject = SubjectId::of_hash(&[7; 32]);
         let purpose = "legal-request".parse().unwrap();
         let until = "2027-01-15T08:00:00.000Z";
+        let thread: Conversation = format!("thr_{}", "0".repeat(32)).parse().unwrap();
         let cases = [
             (
                 NewEntry::approval_requested(AT, by, recording, approval, &purpose, AT),
@@ -250,12 +302,17 @@ mod tests {
                 json!({ "reasons": ["own-request"], "action": "approve", "approval": approval }),
             ),
             (
-                NewEntry::grant_ended(AT, by, recording, grant, None),
+                NewEntry::grant_ended(AT, by, &recording.into(), grant, None),
                 "grant.ended",
                 json!({ "grant": grant }),
             ),
             (
-                NewEntry::grant_ended(AT, by, recording, grant, Some(approval)),
+                NewEntry::grant_ended(AT, by, &thread.clone().into(), grant, None),
+                "grant.ended",
+                json!({ "grant": grant, "conversation": thread }),
+            ),
+            (
+                NewEntry::grant_ended(AT, by, &recording.into(), grant, Some(approval)),
                 "grant.ended",
                 json!({ "grant": grant, "approval": approval }),
             ),

@@ -17,6 +17,7 @@ impl AuditEvent {
             Self::DecisionDenied => "access was refused",
             Self::GrantEnded => "a grant was ended early",
             Self::OpeningStarted => "a recording was opened",
+            Self::ConversationOpened => "messages of a conversation were opened together",
             Self::ShredTombstoned => "a recording was shredded",
             Self::ShredBytesRemoved => "the ciphertext of a shredded recording was removed",
             Self::SourceDeleted => "copies were deleted at the source",

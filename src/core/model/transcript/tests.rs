@@ -45,7 +45,7 @@ fn webvtt_is_written_down() {
     let expected = "WEBVTT\n\n00:00:00.000 --> 00:00:00.001\na --&gt; b  &lt;i&gt;&amp;amp;\n\n\
                     00:00:01.000 --> 00:00:01.900\n<v callee>Hello.\n";
     assert_eq!(
-        String::from_utf8(example().to_vtt().to_vec()).unwrap(),
+        String::from_utf8(example().to_vtt(&BTreeSet::new()).to_vec()).unwrap(),
         expected
     );
 }
@@ -65,7 +65,7 @@ fn what_is_missing_is_said_and_older_transcripts_miss_nothing() {
             .lost(),
         3
     );
-    let vtt = String::from_utf8(read.to_vtt().to_vec()).unwrap();
+    let vtt = String::from_utf8(read.to_vtt(&BTreeSet::new()).to_vec()).unwrap();
     assert!(
         vtt.starts_with(
             "WEBVTT\n\nNOTE Incomplete: 3 pieces of the transcript never arrived.\n\n00:00"
@@ -244,7 +244,7 @@ proptest! {
         prop_assert_eq!(&Transcript::parse(&made.to_json()).unwrap(), &made);
         let flat = |text: &str| text.trim().replace(['\n', '\r'], " ");
         let said: Vec<String> = made.sentences().iter().map(|sentence| flat(sentence.text.expose())).filter(|text| !text.is_empty()).collect();
-        prop_assert_eq!(cues(&made.to_vtt()), said);
+        prop_assert_eq!(cues(&made.to_vtt(&BTreeSet::new())), said);
     }
 
     #[test]

@@ -3,11 +3,20 @@
 //! INVARIANT: every text stays inside its cue: an arrow, a tag or an empty line in it would
 //! otherwise begin another element (sections 4.1, 6.4).
 
+use std::collections::BTreeSet;
+
 use super::{Said, Transcript};
 use crate::{model::numerals::counted, secret::SecretBuffer};
 
-pub(super) fn write(transcript: &Transcript) -> SecretBuffer {
+pub(super) fn write(transcript: &Transcript, redacted: &BTreeSet<&'static str>) -> SecretBuffer {
     let mut vtt = Vtt(SecretBuffer::take(b"WEBVTT\n".to_vec()));
+    if !redacted.is_empty() {
+        let kinds: Vec<&str> = redacted.iter().copied().collect();
+        vtt.push_str(&format!(
+            "\nNOTE Redacted on this copy: {}.\n",
+            kinds.join(", ")
+        ));
+    }
     if transcript.lost() > 0 {
         vtt.push_str(&format!(
             "\nNOTE Incomplete: {} of the transcript never arrived.\n",

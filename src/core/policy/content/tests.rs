@@ -4,6 +4,8 @@
     reason = "a test that reads beyond the end should fail loudly"
 )]
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -328,6 +330,31 @@ fn what_is_found_in_one_form_is_shown_in_neither() {
     );
     assert_eq!(shown[2].0, "Nothing.");
     assert_eq!(redacted(&said, &[]), said);
+}
+
+#[test]
+fn each_sentence_says_which_rules_found_something_in_it() {
+    let said = transcript(&[
+        ("", "My card is 4111 1111", &[]),
+        ("", "1111 1111, thanks.", &[]),
+        ("", "Nothing.", &[]),
+        ("", "You know it.", &["4111", "1111", "1111", "1111"]),
+    ]);
+    let found = found_where(&said, &all());
+    let kinds = |rules: &BTreeSet<usize>| {
+        let kind = |rule: &usize| all()[*rule].pattern.kind();
+        rules.iter().map(kind).collect::<Vec<_>>()
+    };
+    let places: Vec<usize> = found.keys().copied().collect();
+    assert_eq!(places, [0, 1, 3]);
+    assert!(found.values().all(|rules| kinds(rules) == ["card-number"]));
+    // What is noted is what is redacted, and nothing else.
+    let shown = shown(&redacted(&said, &all()));
+    for (at, (text, words)) in shown.iter().enumerate() {
+        let is_hidden = text.contains('█') || words.iter().any(|word| word.contains('█'));
+        assert_eq!(is_hidden, found.contains_key(&at), "{at}");
+    }
+    assert!(found_where(&said, &[]).is_empty());
 }
 
 fn with_check_digit(prefix: &str, mut digits: Vec<u8>) -> String {

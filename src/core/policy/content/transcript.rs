@@ -34,6 +34,29 @@ pub fn found_in(transcript: &Transcript, rules: &[ContentRule]) -> BTreeMap<usiz
     most
 }
 
+/// Returns which rules, by index from 0, have a finding in each sentence, by its index; sentences
+/// without a finding are omitted.
+pub fn found_where(
+    transcript: &Transcript,
+    rules: &[ContentRule],
+) -> BTreeMap<usize, BTreeSet<usize>> {
+    let mut found: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for form in [whole, by_word] {
+        for leg in legs(transcript, form) {
+            for ContentMatch { range, rule } in find(&leg.text, rules) {
+                let first = leg
+                    .pieces
+                    .partition_point(|(piece, _)| piece.end <= range.start);
+                let touched = leg.pieces.iter().skip(first);
+                for (_, sentence) in touched.take_while(|(piece, _)| piece.start < range.end) {
+                    found.entry(*sentence).or_default().insert(rule);
+                }
+            }
+        }
+    }
+    found
+}
+
 /// Returns the transcript with every finding of the rules redacted.
 pub fn redacted(transcript: &Transcript, rules: &[ContentRule]) -> Transcript {
     let [texts, words] = [whole, by_word].map(|form| hidden(transcript, rules, form));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    model::consent::Answer,
+    model::{consent::Answer, media::SourceRef},
     policy::cast::{self, NOW, in_call, said},
 };
 
@@ -97,6 +97,44 @@ fn a_shorter_retention_tells_how_much_is_due_at_once() {
         [1, 29, 30, 31, 364, 366].map(|days| recording("standard", days, RecordingState::Sealed));
     let diff = diff(shorter, &all);
     assert_eq!((diff.due_now, diff.due_then), (1, 4));
+}
+
+#[test]
+fn kinds_are_counted_apart_even_where_only_the_kind_decides() {
+    let when = "when = \"if principal has queue then resource has queue && principal.queue.contains(resource.queue) else true\"";
+    let only_calls = changed(when, "when = 'resource.kind == \"call\"'");
+    let call = recording("standard", 1, RecordingState::Sealed);
+    let sid = format!("SM{}", "0".repeat(32));
+    let message = Recording {
+        source_ref: SourceRef::parse(call.account().clone(), &sid).unwrap(),
+        ..call.clone()
+    };
+    // In either order: a decision about one kind is not used for another.
+    for all in [
+        [call.clone(), message.clone(), message.clone()],
+        [message.clone(), call.clone(), message.clone()],
+    ] {
+        let diff = diff(Rules::parse("new", only_calls.text()).unwrap(), &all);
+        let kinds = [(MediaKind::CallAudio, 1), (MediaKind::Message, 2)];
+        assert_eq!(diff.kinds, kinds.into());
+        assert_eq!(tally(&diff, "quality-review"), (3, 1, 0, 2));
+        let tally = |opens_now, opens_then| KindTally {
+            opens_now,
+            opens_then,
+        };
+        let reviewed = diff
+            .purposes
+            .iter()
+            .find(|tally| tally.purpose.as_str() == "quality-review");
+        assert_eq!(
+            reviewed.unwrap().kinds,
+            [
+                (MediaKind::CallAudio, tally(1, 1)),
+                (MediaKind::Message, tally(2, 0))
+            ]
+            .into()
+        );
+    }
 }
 
 #[test]

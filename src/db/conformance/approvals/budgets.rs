@@ -14,7 +14,10 @@ use crate::{
         grants::{self, GrantRow},
         tokens::{self, TokenRow},
     },
-    model::id::{GrantId, PrincipalId, RecordingId, TokenId},
+    model::{
+        grant_object::GrantObject,
+        id::{GrantId, PrincipalId, RecordingId, TokenId},
+    },
 };
 
 every_database!(
@@ -42,7 +45,15 @@ async fn spent_on(
     let spent = world.db.unit("spent", async |mut unit| {
         unit.without_entry("a test");
         let now = at(millis);
-        budgets::spend(&mut unit, principal, &purpose(), recording, budget, now).await
+        budgets::spend(
+            &mut unit,
+            principal,
+            &purpose(),
+            &recording.into(),
+            budget,
+            now,
+        )
+        .await
     });
     spent.await.unwrap()
 }
@@ -60,11 +71,20 @@ async fn a_recording_counts_once_a_day_however_often_it_is_opened(world: &World)
     let ids = [first, second, RecordingId::random(&mut rand::rng())];
     let counted = async |who, millis| {
         let mut tx = world.tx().await;
-        budgets::counted(&mut tx, who, &purpose(), &ids, at(millis))
-            .await
-            .unwrap()
+        budgets::counted(
+            &mut tx,
+            who,
+            &purpose(),
+            &ids.map(GrantObject::from),
+            at(millis),
+        )
+        .await
+        .unwrap()
     };
-    assert_eq!(counted(one, 0).await, [first, second].into());
+    assert_eq!(
+        counted(one, 0).await,
+        [first, second].map(GrantObject::from).into()
+    );
     assert!(counted(one, DAY).await.is_empty());
     assert!(counted(somebody(), 0).await.is_empty());
 }
@@ -123,7 +143,7 @@ async fn a_budget_is_one_principals_purposes_and_days(world: &World) {
             &mut tx,
             one,
             &parsed("training"),
-            another,
+            &another.into(),
             Some(1),
             at(midnight)
         )
@@ -189,7 +209,8 @@ async fn a_grant_is_opened_for_the_first_time_once(world: &World) {
     let row = GrantRow {
         id: GrantId::random(&mut rand::rng()),
         hash: "g".into(),
-        recording,
+        object: recording.into(),
+        account: "AC00000000000000000000000000000000".parse().unwrap(),
         token: bearer.id,
         purpose: purpose(),
         justified: true,

@@ -37,7 +37,7 @@ fn any_entry(rng: &mut StdRng, principals: &[PrincipalId]) -> NewEntry {
         0 => NewEntry::token_revoked(now, by, credential, other),
         1 => NewEntry::work_retried(now, by, Some(recording), 1),
         2 => NewEntry::work_dead(now, "fetch", 12, recording),
-        _ => NewEntry::grant_ended(now, by, recording, GrantId::random(rng), None),
+        _ => NewEntry::grant_ended(now, by, &recording.into(), GrantId::random(rng), None),
     }
 }
 

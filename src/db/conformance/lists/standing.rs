@@ -76,7 +76,8 @@ async fn grants_are_listed_as_they_stand(world: &World) {
         let row = GrantRow {
             id: GrantId::random(rng),
             hash: format!("g{number}"),
-            recording: ids[recording],
+            object: ids[recording].into(),
+            account: account(u32::try_from(recording).unwrap()),
             token: bearers[token],
             purpose: parsed(purpose),
             justified: false,
@@ -134,7 +135,7 @@ async fn grants_are_listed_as_they_stand(world: &World) {
         ..base()
     };
     let of_recording = GrantFilter {
-        recording: Some(ids[0]),
+        object: Some(ids[0].into()),
         ..of(anna)
     };
     let purpose = GrantFilter {

@@ -37,7 +37,7 @@ pub(super) async fn closed_by_move(
         return Ok(closed);
     }
     let mut filter = GrantFilter {
-        recording: Some(now.id),
+        object: Some(now.id.into()),
         state: Some(GrantState::Living),
         ..GrantFilter::default()
     };
