@@ -47,8 +47,23 @@ pub(in crate::api) struct ShownTranscript {
     lost: u32,
     /// The kinds of content that are redacted on this copy, each character with `█`; absent if
     /// nothing is.
-    #[schema(required = false, max_items = 16, examples(json!(["card-number"])))]
-    redacted: Vec<String>,
+    #[schema(required = false, max_items = 16)]
+    redacted: Vec<ContentKind>,
+}
+
+/// A kind of content that the policy's rules find.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "kebab-case")]
+#[expect(dead_code, reason = "the policy's patterns have these words")]
+pub(in crate::api) enum ContentKind {
+    /// The number of a payment card.
+    CardNumber,
+    /// A social security number of the United States.
+    UsSocialSecurityNumber,
+    /// An international bank account number.
+    Iban,
+    /// A word that the policy lists.
+    Words,
 }
 
 /// A sentence of one party.

@@ -21,6 +21,7 @@ use super::{
     media::{guarded, head_answer},
     page::{self, AskedList},
     problem::{Problem, ProblemReason},
+    schemas::ContentKind,
 };
 use crate::{
     flow::{Asking, IssuedThreadGrant, ThreadContent, ThreadItem, ThreadPage, ThreadSession},
@@ -186,7 +187,7 @@ pub(super) struct ThreadItemBody {
     view: Option<ViewKind>,
     /// The kinds of content that are redacted in the text, each character with `█`; empty if
     /// nothing was found.
-    #[schema(max_items = 16)]
+    #[schema(max_items = 16, value_type = Vec<ContentKind>)]
     redacted: Vec<&'static str>,
     /// Why no text is given; null if it is.
     withheld: Option<WithheldBody>,

@@ -18,8 +18,9 @@ mod sessions;
 mod step;
 mod turn;
 mod videos;
+mod walk;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{
     StreamExt as _,
@@ -44,18 +45,16 @@ use super::{
     wakeups::Wakeups,
 };
 use crate::{
-    db::{self, Db, discovery, reconciliations},
+    db::{self, Db, reconciliations},
     evidence::NewEntry,
     model::{
         actor::Initiator,
         id::RecordingId,
-        media::MediaKind,
         reconciled::Reconciled,
-        recording::Recording,
         sid::AccountSid,
         time::{Clock, Timestamp},
     },
-    twilio::{Account, Accounts, RestError, rest::RecordingResource},
+    twilio::{Account, Accounts, RestError},
     vault::{self, Vault},
 };
 
@@ -65,13 +64,8 @@ const AT_ONCE: usize = 4;
 const PACE: Duration = Duration::from_secs(60);
 /// A recording announced within this time before the comparison may be missing in Twilio's list.
 const SLACK: Duration = Duration::from_secs(3600);
-/// A recording without a start time began at most this long before its discovery: the longest call,
-/// and the slack.
-const LONGEST: Duration = Duration::from_secs(25 * 3600);
 /// The most unlisted recordings for which Twilio is queried one by one.
 const ASKED_SINGLY: usize = 100;
-/// The most waiting recordings that are looked for in the list.
-const WAITING: i64 = 10_000;
 /// The most ghosts that are named.
 const NAMED: usize = 20;
 
@@ -334,96 +328,6 @@ impl Reconciliation {
             }
         }
         told(account, since, &found, outcome.as_ref().err())
-    }
-
-    /// Reads Twilio's list, and then looks for recordings that are missing in it.
-    async fn walk(
-        &self,
-        comparison: &mut Comparison<'_>,
-        since: Timestamp,
-    ) -> Result<(), ReconcileFailure> {
-        let account = comparison.account;
-        let now = self.clock.now();
-        let mut reader = self.db.read().await.map_err(Error::from)?;
-        let waiting = discovery::waiting(
-            &mut reader,
-            account.sid(),
-            since.after(SLACK),
-            now.before(SLACK),
-            LONGEST,
-            WAITING,
-        )
-        .await;
-        drop(reader);
-        let mut waiting: Vec<Recording> = waiting.map_err(Error::from)?;
-        let mut list: Lister<'_, RecordingResource> = Lister::of(
-            &self.twilio.client,
-            account,
-            ListWindow {
-                since,
-                until: None,
-                with_deleted: true,
-            },
-        );
-        while let Some(page) = list.next().await? {
-            let listed: HashSet<&str> = page.iter().map(|listed| listed.sid.as_str()).collect();
-            waiting.retain(|recording| !listed.contains(recording.source_ref.sid()));
-            comparison.page(&page).await?;
-        }
-        self.walk_videos(comparison, since, &mut waiting).await?;
-        for (number, recording) in waiting.iter().enumerate() {
-            if number < ASKED_SINGLY {
-                self.ask_singly(comparison, recording).await?;
-            } else {
-                comparison.found.ghost(recording.id);
-            }
-        }
-        let has_sessions = self.walk_sessions(comparison, since).await?;
-        let window = ListWindow {
-            since,
-            until: None,
-            with_deleted: false,
-        };
-        if self.lists(MediaKind::Message) {
-            self.walk_messages(comparison, window, has_sessions).await?;
-        }
-        self.walk_chats(comparison, since).await
-    }
-
-    /// Whether Twilio has a list by days of this kind, and the policy in force keeps what is in it.
-    fn lists(&self, kind: MediaKind) -> bool {
-        match kind {
-            MediaKind::CallAudio => true,
-            MediaKind::Message => self.messages.keeps(),
-            _ => false,
-        }
-    }
-
-    /// Queries Twilio for a recording that its list does not contain.
-    async fn ask_singly(
-        &self,
-        comparison: &mut Comparison<'_>,
-        recording: &Recording,
-    ) -> Result<(), ReconcileFailure> {
-        let Ok(sid) = recording.source_ref.recording_sid() else {
-            return self.ask_for_video(comparison, recording).await;
-        };
-        let mut patience = Patience::default();
-        loop {
-            match self
-                .twilio
-                .client
-                .recording(comparison.account, &sid, true)
-                .await
-            {
-                Ok(resource) => return comparison.page(std::slice::from_ref(&resource)).await,
-                Err(RestError::NotFound) => {
-                    comparison.found.ghost(recording.id);
-                    return Ok(());
-                }
-                Err(error) => patience.after(error).await?,
-            }
-        }
     }
 
     /// Ends a turn with its result. It is recorded in the log only if something changed, ghosts

@@ -62,7 +62,7 @@ impl TestVault {
     }
 
     /// Adds a text through the session at Twilio, with the two messages behind it.
-    fn writes(&self, session: &Session, is_annas: bool, text: &str) -> Sent {
+    fn wrote_in(&self, session: &Session, is_annas: bool, text: &str) -> Sent {
         let [from, to] = [
             (&session.anna, ANNA, MASKS[0]),
             (&session.ben, BEN, MASKS[1]),
@@ -94,7 +94,7 @@ impl TestVault {
 
     /// Adds a text and posts its callback.
     async fn keeps(&self, session: &Session, is_annas: bool, text: &str) -> Sent {
-        let sent = self.writes(session, is_annas, text);
+        let sent = self.wrote_in(session, is_annas, text);
         let answer = self.tells_of(session, &sent.sid).await;
         assert_eq!(answer.status, 204, "{answer:?}");
         sent
@@ -253,13 +253,14 @@ async fn texts_that_no_callback_told_of_are_found_by_comparison(database: Databa
     let vault = vault_on(database).await;
     let session = vault.begun();
     let told = vault.keeps(&session, true, TEXT).await;
-    let lost = vault.writes(&session, false, "thanks");
+    let lost = vault.wrote_in(&session, false, "thanks");
     vault
         .clock
         .advance(std::time::Duration::from_secs(2 * 3600));
     for _ in 0..2 {
-        let compared = vault.process.flow.reconciliation;
-        let compared = compared.reconcile(&Reconciling::default()).await.unwrap();
+        let reconciliation = &vault.process.flow.reconciliation;
+        let compared = reconciliation.reconcile(&Reconciling::default());
+        let compared = compared.await.unwrap();
         assert!(
             compared.iter().all(|account| account.fault.is_none()),
             "{compared:?}"

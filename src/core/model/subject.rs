@@ -3,6 +3,7 @@
 //! INVARIANT: an address is never printed. Only explicitly named methods expose its text, for a
 //! keyed hash or a seal.
 
+mod conversation;
 mod conversation_kind;
 mod message_thread;
 mod number;
@@ -16,13 +17,13 @@ use std::{
 
 use unicode_normalization::UnicodeNormalization as _;
 
-pub use self::{conversation_kind::ConversationKind, message_thread::ThreadId};
-
-use super::{
-    folding::visible,
-    sid::{CallSid, ChatSid, ConferenceSid, ProxySessionSid, RoomSid},
-    time::Timestamp,
+pub use self::{
+    conversation::{Conversation, UnknownConversation},
+    conversation_kind::ConversationKind,
+    message_thread::ThreadId,
 };
+
+use super::{folding::visible, time::Timestamp};
 
 /// One person's address: a telephone number in E.164 (ITU-T), or another address (`sip:…`,
 /// `client:…`, `chat:…` for the identity of a chat) in one spelling.
@@ -246,152 +247,6 @@ impl FromStr for Address {
     }
 }
 
-/// A conversation: it groups recordings of any kind. It has no key. At present only calls,
-/// conferences, threads, chats, rooms and sessions are collected.
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde_with::DeserializeFromStr,
-)]
-#[serde(untagged)]
-pub enum Conversation {
-    /// A call.
-    Call(CallSid),
-    /// A conference.
-    Conference(ConferenceSid),
-    /// A chat of Conversations.
-    Chat(ChatSid),
-    /// The messages between two addresses.
-    Thread(ThreadId),
-    /// A video room.
-    Room(RoomSid),
-    /// A session in which neither side sees the other's number.
-    Session(ProxySessionSid),
-}
-
-impl utoipa::ToSchema for Conversation {}
-
-impl utoipa::PartialSchema for Conversation {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-        super::schema::text(
-            "A conversation: a call, a conference, a chat, a video room or a session by the source's id, or the thread of the messages between two addresses.",
-            "^((CA|CF|CH|RM|KC)[0-9a-fA-F]{32}|thr_[0-9a-f]{32})$".into(),
-            "thr_0123456789abcdef0123456789abcdef".into(),
-        )
-    }
-}
-
-impl Conversation {
-    /// Returns its id as text: the source's, or a thread's own. Its first letters determine the
-    /// kind.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Call(sid) => sid.as_str(),
-            Self::Conference(sid) => sid.as_str(),
-            Self::Chat(sid) => sid.as_str(),
-            Self::Thread(id) => id.as_str(),
-            Self::Room(sid) => sid.as_str(),
-            Self::Session(sid) => sid.as_str(),
-        }
-    }
-
-    /// Returns the chat, if it is one.
-    pub fn into_chat(self) -> Option<ChatSid> {
-        match self {
-            Self::Chat(sid) => Some(sid),
-            _ => None,
-        }
-    }
-
-    /// Returns its kind.
-    pub fn kind(&self) -> ConversationKind {
-        match self {
-            Self::Call(_) => ConversationKind::Call,
-            Self::Conference(_) => ConversationKind::Conference,
-            Self::Chat(_) => ConversationKind::Chat,
-            Self::Thread(_) => ConversationKind::Thread,
-            Self::Room(_) => ConversationKind::Room,
-            Self::Session(_) => ConversationKind::Session,
-        }
-    }
-
-    /// Returns the thread, if it is one.
-    pub fn into_thread(self) -> Option<ThreadId> {
-        match self {
-            Self::Thread(id) => Some(id),
-            _ => None,
-        }
-    }
-
-    /// Returns the room, if it is one.
-    pub fn into_room(self) -> Option<RoomSid> {
-        match self {
-            Self::Room(sid) => Some(sid),
-            _ => None,
-        }
-    }
-
-    /// Returns the session, if it is one.
-    pub fn into_session(self) -> Option<ProxySessionSid> {
-        match self {
-            Self::Session(sid) => Some(sid),
-            _ => None,
-        }
-    }
-
-    /// Parses the id of a conversation that recordings can belong to at present: a call, a
-    /// conference, a thread, a chat, a room or a session.
-    ///
-    /// # Errors
-    /// [`UnknownConversation`]; also for the id of another kind.
-    pub fn collected(text: &str) -> Result<Self, UnknownConversation> {
-        match text.parse() {
-            Ok(
-                known @ (Self::Call(_)
-                | Self::Conference(_)
-                | Self::Thread(_)
-                | Self::Chat(_)
-                | Self::Room(_)
-                | Self::Session(_)),
-            ) => Ok(known),
-            _ => Err(UnknownConversation),
-        }
-    }
-}
-
-/// The text is not a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "expected `CA`, `CF`, `CH`, `RM` or `KC` and 32 hex digits, or `thr_` and 32 lower-case hex digits"
-)]
-pub struct UnknownConversation;
-
-impl fmt::Display for Conversation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Conversation {
-    type Err = UnknownConversation;
-
-    fn from_str(text: &str) -> Result<Self, UnknownConversation> {
-        let call = text.parse().map(Self::Call);
-        call.or_else(|_| text.parse().map(Self::Conference))
-            .or_else(|_| text.parse().map(Self::Chat))
-            .or_else(|_| text.parse().map(Self::Thread))
-            .or_else(|_| text.parse().map(Self::Room))
-            .or_else(|_| text.parse().map(Self::Session))
-            .map_err(|_| UnknownConversation)
-    }
-}
-
 /// One participant of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct Party {
@@ -573,11 +428,6 @@ mod tests {
             assert_eq!(conversation.as_str(), text);
             assert_eq!(conversation.kind().prefix(), letters);
             assert_eq!(serde_json::to_value(&conversation).unwrap(), text);
-            assert_eq!(
-                Conversation::collected(&text).is_ok(),
-                matches!(letters, "CA" | "CF" | "CH" | "RM" | "KC"),
-                "{letters}"
-            );
         }
         for other in ["RE", "IM", "SM", "RT", "MB"] {
             assert!(format!("{other}{zeros}").parse::<Conversation>().is_err());

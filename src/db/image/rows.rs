@@ -130,7 +130,7 @@ pub async fn packs_of(tx: &mut Tx, recordings: &[&str]) -> Result<Vec<Image>, Er
 /// [`Error::Inconsistent`] as for [`chunk`].
 pub async fn unfilled(tx: &mut Tx, pack: i64) -> Result<Vec<Image>, Error> {
     const UNFILLED: &str = "WHERE pack IS NOT NULL AND length(inline) = 0 AND pack = $1
-        AND recording_id IN (SELECT id FROM recordings WHERE state <> 'shredded') ORDER BY pack_at";
+        AND (SELECT state FROM recordings WHERE id = artefacts.recording_id) <> 'shredded' ORDER BY pack_at";
     let args = [Arg::Int(pack)];
     rows(tx, "image.unfilled", Table::Artefacts, UNFILLED, &args).await
 }

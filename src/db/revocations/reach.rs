@@ -11,6 +11,7 @@ use super::{COLUMNS, Revocation, StoredRevocation};
 use crate::{
     db::{
         error::Error,
+        parties::is_of_party,
         row::Row,
         tx::{Arg, Tx, set},
         work::{self, WorkKind},
@@ -52,6 +53,8 @@ fn about(target: &Target) -> &'static str {
             by_place!("$2"),
             " UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation
              WHERE parties.subject = $1 AND ",
+            is_of_party!(),
+            " AND ",
             by_place!("$2")
         ),
         Target::Recording(_) => "SELECT id FROM recordings WHERE id = $1",
@@ -151,8 +154,9 @@ pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocati
         WHERE revoked_at >= $1 AND target IN (SELECT key FROM json_each($2)
             UNION SELECT subject FROM parties WHERE subject IS NOT NULL AND conversation IN (SELECT key FROM json_each($3)))
           AND (reach <> 'subject' OR EXISTS (SELECT 1 FROM parties JOIN recordings ON recordings.id = $4
-            WHERE parties.subject = revocations.target AND parties.conversation IN (SELECT key FROM json_each($3)) AND {}))
+            WHERE parties.subject = revocations.target AND parties.conversation IN (SELECT key FROM json_each($3)) AND {} AND {}))
         ORDER BY revoked_at, id",
+        is_of_party!(),
         by_place!("revocations.revoked_at")
     );
     let conversations: Vec<String> = recording
@@ -195,6 +199,8 @@ pub async fn reach_again(
             WHERE (call_sid = $1 OR conference_sid = $1 OR thread = $1) AND collected_at <= revocations.revoked_at
               AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id)
               AND ",
+        is_of_party!(),
+        " AND ",
         by_place!("revocations.revoked_at"),
         ") ORDER BY id"
     );
@@ -232,7 +238,9 @@ macro_rules! unvouched {
               AND recordings.state <> 'shredded' AND recordings.collected_at <= revocations.revoked_at
               AND (revocations.accounts = '[]' OR revocations.accounts LIKE '%' || recordings.account || '%')
               AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id)
-              AND NOT ",
+              AND ",
+            is_of_party!(),
+            " AND NOT ",
             by_place!("revocations.revoked_at")
         )
     };

@@ -167,7 +167,7 @@ CREATE TABLE artefacts (
   recording_id TEXT NOT NULL REFERENCES recordings (id),
   leg TEXT NOT NULL,             -- whose side it is, and with whose key it is sealed
   artefact TEXT NOT NULL,        -- audio | transcript | form | media/0 … media/255
-  object_id TEXT UNIQUE,         -- obj_…: the object's name in the store; null: the next column has it
+  object_id TEXT,                -- obj_…: the object's name in the store; null: the next column has it
   inline BYTEA NOT NULL,         -- the ciphertext of a small artefact; empty: it is in the store
   plain_len BIGINT NOT NULL,     -- bytes
   sealed_len BIGINT NOT NULL,    -- bytes
@@ -180,6 +180,8 @@ CREATE TABLE artefacts (
   pack_at BIGINT,                -- where it begins in the pack, in bytes; null with the pack
   PRIMARY KEY (recording_id, leg, artefact)
 );
+-- Without nulls: SQLite would take "no object" for the rarest of conditions.
+CREATE UNIQUE INDEX artefacts_by_object ON artefacts (object_id) WHERE object_id IS NOT NULL;
 -- What lives in each pack, and what is in none.
 CREATE INDEX artefacts_by_pack ON artefacts (pack, sealed_len)
   WHERE object_id IS NULL AND length(inline) > 0;

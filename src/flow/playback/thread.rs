@@ -268,7 +268,18 @@ impl Playback {
             };
             let facts =
                 circumstances.claimed_in(principal, &recording, row, *network, &self.rulebook);
-            let decision = decide(&facts, &self.rulebook, now);
+            let decision = match decide(&facts, &self.rulebook, now) {
+                // A claim is decided without the budget, which counts when it is opened; here each
+                // message has its own.
+                Decision::Allow(grant)
+                    if grant
+                        .budget()
+                        .is_some_and(|budget| circumstances.openings_today >= budget) =>
+                {
+                    Decision::Deny(policy::over_budget(&row.purpose, &self.rulebook))
+                }
+                decision => decision,
+            };
             let content = match decision {
                 // Its existence may not be known, and so nothing may count it.
                 Decision::Deny(denial) if denial.is_hidden() => continue,

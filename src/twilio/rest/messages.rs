@@ -174,11 +174,8 @@ impl TwilioClient {
     ) -> Result<MessageResource, RestError> {
         let url = account.account_url("/Messages.json");
         let form = [("From", from), ("To", to), ("Body", body)];
-        let answer = self.send(account, Method::POST, url, Some(&form)).await?;
-        if let Some(failure) = answer.failure {
-            return Err(failure);
-        }
-        parsed(&answer.body)
+        let answer = self.ask(account, Method::POST, url, Some(&form)).await?;
+        parsed(&answer)
     }
 
     /// Returns every file of a message. For seconds after its arrival the list can be shorter than

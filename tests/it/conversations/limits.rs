@@ -222,9 +222,9 @@ async fn an_approval_opens_one_message_of_a_thread_and_its_end_ends_the_grant(da
         let decided = second.post(&path, json!({ "approve": approve })).await;
         assert_eq!(decided.status, 200, "{decided:?}");
     };
+    let other = granted().await;
     decide(true).await;
     assert_eq!(texts(&read(&vault, &path).await), told(&["hello", card]));
-    let other = granted().await;
     // The tier's grants last five minutes, the other's longer.
     vault.clock.advance(Duration::from_secs(5 * 60));
     let page = read(&vault, &path).await;

@@ -92,11 +92,8 @@ async fn a_lost_callback_of_a_call_is_found_by_comparison(database: Database) {
     let (recorded, _) = called(&vault, &session, false);
     assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
     work(&vault).await;
-    let compared = vault
-        .process
-        .flow
-        .reconciliation
-        .reconcile(&Reconciling::default());
+    let reconciling = Reconciling::default();
+    let compared = vault.process.flow.reconciliation.reconcile(&reconciling);
     compared.await.unwrap();
     work(&vault).await;
     is_found(&vault, &session, &recorded, "compared").await;

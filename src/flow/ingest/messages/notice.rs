@@ -197,7 +197,7 @@ impl Notices {
 
     async fn before(&self, thread: &Conversation) -> Result<NoticeRow, Error> {
         let row = notices::find(&mut self.db.read().await?, thread).await?;
-        // After a restore there is work, but no row.
+        // After a restore there may be work, but no row.
         Ok(row.unwrap_or_else(|| NoticeRow {
             thread: thread.clone(),
             asked_at: self.clock.now(),
