@@ -20,7 +20,7 @@ mod turn;
 mod videos;
 mod walk;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::{
     StreamExt as _,
