@@ -68,7 +68,7 @@ pub(super) struct One {
     #[arg(long, required_unless_present = "conversation", conflicts_with_all = ["conversation", "leg"])]
     subject: Option<String>,
     /// The call or conference whose participants the statement is about, by its SID.
-    #[arg(long = "call", value_name = "SID", value_parser = Conversation::collected)]
+    #[arg(long = "call", value_name = "SID")]
     conversation: Option<Conversation>,
     /// Restrict to the participant in this place of the call or conference.
     #[arg(long)]

@@ -23,7 +23,7 @@ fn long(text: &str) -> String {
 
 async fn posts(client: &Client, signed: &SignedCallback) -> reqwest::Result<u16> {
     let url = format!("{}/twilio/conversations", client.base);
-    Ok(signed.post(&client.http, &url).await?.status().as_u16())
+    Ok(signed.clone().post(&client.http, &url).await?.status().as_u16())
 }
 
 async fn dies_and_is_told_again(kind: Kind, point: &str) {
