@@ -23,7 +23,12 @@ fn long(text: &str) -> String {
 
 async fn posts(client: &Client, signed: &SignedCallback) -> reqwest::Result<u16> {
     let url = format!("{}/twilio/conversations", client.base);
-    Ok(signed.clone().post(&client.http, &url).await?.status().as_u16())
+    Ok(signed
+        .clone()
+        .post(&client.http, &url)
+        .await?
+        .status()
+        .as_u16())
 }
 
 async fn dies_and_is_told_again(kind: Kind, point: &str) {
@@ -40,10 +45,8 @@ async fn dies_and_is_told_again(kind: Kind, point: &str) {
     let chat = world.stand_in.add_chat(&world.account, &service_sid);
     let dave = ChatParticipantFacts::identity("dave");
     let dave = world.stand_in.add_chat_participant(&chat, dave);
-    let facts = ChatMessageFacts {
-        participant: Some(dave),
-        ..ChatMessageFacts::new("dave", &long("one "))
-    };
+    let mut facts = ChatMessageFacts::new("dave", &long("one "));
+    facts.participant = Some(dave);
     let sid = world.stand_in.add_chat_message(&chat, facts);
     let source = SourceRef::parse(world.account.clone(), sid.as_str()).unwrap();
     let id: RecordingId = source.recording_id(world.vault);

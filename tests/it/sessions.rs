@@ -259,8 +259,8 @@ async fn texts_that_no_callback_told_of_are_found_by_comparison(database: Databa
         .advance(std::time::Duration::from_secs(2 * 3600));
     for _ in 0..2 {
         let reconciliation = &vault.process.flow.reconciliation;
-        let compared = reconciliation.reconcile(&Reconciling::default());
-        let compared = compared.await.unwrap();
+        let reconciling = Reconciling::default();
+        let compared = reconciliation.reconcile(&reconciling).await.unwrap();
         assert!(
             compared.iter().all(|account| account.fault.is_none()),
             "{compared:?}"

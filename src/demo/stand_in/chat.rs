@@ -40,9 +40,12 @@ pub struct ChatMessageFacts {
     pub media: Vec<ChatFile>,
     /// The copies in Programmable Messaging, with the receipt of each.
     pub deliveries: Vec<ChatDeliveryFacts>,
-    pub(super) index: u64,
-    pub(super) created: Option<Timestamp>,
-    pub(super) edited: Option<Timestamp>,
+    /// Its number in the chat; given when it is added.
+    pub index: u64,
+    /// When it was written; given when it is added.
+    pub created: Option<Timestamp>,
+    /// When it was edited; given by an edit.
+    pub edited: Option<Timestamp>,
 }
 
 /// The delivery of a chat message to one participant.
