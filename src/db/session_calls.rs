@@ -76,20 +76,23 @@ pub async fn find(tx: &mut Tx, call: &CallSid) -> Result<Option<SessionCall>, Er
     Ok(rows.into_iter().next())
 }
 
-/// Groups the recordings of these calls in a session. Returns all of them.
+/// Groups the recordings of these calls in a session. Returns those that were in none, and with
+/// `all` also those that were in it before.
 pub async fn group(
     tx: &mut Tx,
     account: &AccountSid,
     calls: &[CallSid],
     session: &ProxySessionSid,
+    all: bool,
 ) -> Result<Vec<RecordingId>, Error> {
     const SQL: &str = "/* session_calls.group */ UPDATE recordings SET thread = $3
-        WHERE account = $1 AND call_sid IN (SELECT key FROM json_each($2)) AND (thread IS NULL OR thread = $3) RETURNING id";
+        WHERE account = $1 AND call_sid IN (SELECT key FROM json_each($2)) AND (thread IS NULL OR thread = $3 AND $4 = 1) RETURNING id";
     let session = Conversation::Session(session.clone());
     let args = [
         Arg::Text(account.as_str()),
         Arg::Text(&set(calls)),
         Arg::Text(session.as_str()),
+        Arg::Int(all.into()),
     ];
     let rows = tx.fetch_all(SQL, &args).await?;
     rows.iter()

@@ -92,12 +92,13 @@ impl MessageIntake {
         let rows: Vec<SessionCall> = calls.iter().map(row).collect();
         let noted = self.db.unit("sessions.note_calls", async |mut unit| {
             unit.without_entry("which session a call goes through is no act");
-            if session_calls::enter(&mut unit, &rows, now).await? > 0 {
-                let session = &told.session;
-                let grouped = session_calls::group(&mut unit, account, &calls, session).await?;
-                unit.to_journal(OutboxKind::Recording, &grouped, now);
-                work::enqueue(&mut unit, WorkKind::ReadSession, &grouped, now).await?;
-            }
+            let is_new = session_calls::enter(&mut unit, &rows, now).await? > 0;
+            // Also when it is told again: a recording may have been announced and fetched beside the
+            // first time, so that neither saw the other.
+            let session = &told.session;
+            let grouped = session_calls::group(&mut unit, account, &calls, session, is_new).await?;
+            unit.to_journal(OutboxKind::Recording, &grouped, now);
+            work::enqueue(&mut unit, WorkKind::ReadSession, &grouped, now).await?;
             Ok::<_, db::Error>(())
         });
         noted.await?;
