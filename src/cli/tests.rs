@@ -33,6 +33,7 @@ fn sample(arg: &str) -> &'static str {
     match arg {
         "recording" | "recordings" => "rec_00000000000000000000000000000000",
         "token" => "tok_00000000000000000000000000000000",
+        "conversation" => "CA00000000000000000000000000000000",
         "grant" => "grt_00000000000000000000000000000000",
         "receipt" => "rcp_00000000000000000000000000000000",
         "reason" => "operator",
@@ -57,6 +58,7 @@ fn shortest(path: &[String], node: &Node) -> Vec<String> {
     let id = match path.first().map(String::as_str) {
         Some("token") => "token",
         Some("grant") => "grant",
+        Some("conversations") => "conversation",
         Some("receipt") => "receipt",
         _ => "",
     };

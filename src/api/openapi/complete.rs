@@ -17,7 +17,7 @@ use crate::{
     model::{
         id::{ApprovalId, GrantId, ReceiptId, RecordingId, RevocationId},
         name::{HoldName, Label},
-        sid::{AccountSid, CallSid, ConferenceSid},
+        sid::{AccountSid, CallSid, ConferenceSid, RoomSid},
         subject::Conversation,
     },
 };
@@ -340,7 +340,11 @@ impl DescribedCall<'_> {
             "version" => {
                 json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "examples": ["2026-1"] })
             }
+            "state" if after("/states/").is_some() => {
+                json!({ "type": "string", "pattern": "^(first|[0-9]{1,20})$", "examples": ["first"] })
+            }
             "sid" if after("/v1/calls/").is_some() => schema_of::<CallSid>(),
+            "sid" if after("/v1/rooms/").is_some() => schema_of::<RoomSid>(),
             "sid" => schema_of::<ConferenceSid>(),
             "name" if after("/holds/").is_some() => schema_of::<HoldName>(),
             "name" => schema_of::<NamedProblem>(),

@@ -298,8 +298,8 @@ async fn a_row_that_cannot_be_names_table_column_and_id(world: &World) {
              VALUES ('prn_00000000000000000000000000000001', 'android', 'local', 'a', '', 0)",
             "INSERT INTO tokens (id, hash, label, roles, accounts, created_at, expires_at, principal_id)
              VALUES ('tok_00000000000000000000000000000001', 'h1', '', '[\"not a role\"]', '[]', 0, 1, 'prn_00000000000000000000000000000001')",
-            "INSERT INTO grants (id, hash, recording_id, token_id, purpose, justified, policy_digest, issued_at, expires_at)
-             SELECT 'grt_1', 'g1', id, 'tok_00000000000000000000000000000001', 'quality-review', 1, '', 0, 1 FROM recordings LIMIT 1",
+            "INSERT INTO grants (id, hash, object, account, token_id, purpose, justified, policy_digest, issued_at, expires_at)
+             SELECT 'grt_1', 'g1', id, account, 'tok_00000000000000000000000000000001', 'quality-review', 1, '', 0, 1 FROM recordings LIMIT 1",
             "INSERT INTO audit (seq, at, actor, event, recording_id, details) VALUES (1, 0, 'somebody', 'work.dead', NULL, '{}')",
             "UPDATE pages SET used = 300",
             "UPDATE key_entries SET slot = -1",

@@ -589,8 +589,8 @@ CREATE TABLE details (
 -- deletion.
 CREATE TABLE sources (
   recording_id TEXT NOT NULL REFERENCES recordings (id),
-  -- recording | transcription | add-on | transcript | object | message | file |
-  -- interaction | session
+  -- recording | transcription | add-on | transcript | object | message | file | chat-message | chat |
+  -- track | composition | participant | interaction | session
   kind TEXT NOT NULL,
   sid TEXT NOT NULL,             -- the source's id: RE…, TR…, XR…, GT…; of an object its digest
   state TEXT NOT NULL,           -- there | not-deletable-yet | deleted | confirmed | left

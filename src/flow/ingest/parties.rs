@@ -177,7 +177,8 @@ impl PartyLookup {
             unit.without_entry("which session a call goes through is no act");
             let calls = std::slice::from_ref(call);
             let account = recording.account();
-            let ids = session_calls::group(&mut unit, account, calls, &known.session, false).await?;
+            let ids =
+                session_calls::group(&mut unit, account, calls, &known.session, false).await?;
             let now = known.told_at;
             unit.to_journal(OutboxKind::Recording, &ids, now);
             work::enqueue(&mut unit, WorkKind::ReadSession, &ids, now).await?;
