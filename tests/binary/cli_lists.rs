@@ -153,13 +153,7 @@ async fn a_grant_is_given_in_the_name_of_a_principal_only() {
     }
     let listed = world
         .run(&[
-            "grant",
-            "list",
-            "--recording",
-            &recording,
-            "--state",
-            "living",
-            "--json",
+            "grant", "list", "--object", &recording, "--state", "living", "--json",
         ])
         .json();
     assert_eq!(

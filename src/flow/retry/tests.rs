@@ -74,7 +74,10 @@ fn what_was_promised_is_never_set_aside() {
             buried,
             matches!(
                 kind,
-                WorkKind::FetchMedia | WorkKind::FetchFiles | WorkKind::FetchTranscript
+                WorkKind::FetchMedia
+                    | WorkKind::FetchFiles
+                    | WorkKind::FetchTranscript
+                    | WorkKind::ReadChat
             )
         );
         let late = lease(kind, i64::MAX, 1_000_000_000);

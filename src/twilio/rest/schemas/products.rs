@@ -359,8 +359,9 @@ fn path_of(list: &str) -> String {
     }
 }
 
-/// Lists whose reader wants all or nothing: what cannot be read must not look like nobody.
-const WHOLE: [&str; 2] = ["services", "session participants"];
+/// Lists whose reader wants all or nothing: what cannot be read must not look like nobody, and no
+/// file may be of another message.
+const WHOLE: [&str; 3] = ["files", "services", "session participants"];
 
 /// Has the server answer with two pages.
 fn tell(other: &Other, list: &str, items: &str, pages: &[Vec<Value>]) {
