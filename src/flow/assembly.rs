@@ -249,6 +249,7 @@ impl Flow {
         let events = Arc::new(EventIntake::new(
             Arc::clone(&message_intake),
             Arc::clone(&messages),
+            Arc::clone(&chat_intake),
         ));
         let message_fetching = MessageFetching::new(
             vault.clone(),

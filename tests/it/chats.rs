@@ -3,6 +3,7 @@
 mod comparing;
 mod leaving;
 mod order;
+mod streamed;
 
 use std::time::Duration;
 

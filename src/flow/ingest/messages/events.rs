@@ -1,4 +1,4 @@
-//! Batches of Event Streams: messages, in either direction.
+//! Batches of Event Streams: messages, in either direction, and chats.
 //!
 //! Owns which events bring content and which only announce. Refuses to remember the ids of events:
 //! whatever an event leads to is keyed by the id of its message, so that an event that comes again,
@@ -12,6 +12,7 @@ use futures_util::future::join_all;
 
 use super::{
     MessageIntake,
+    chats::{ChatIntake, ChatNews},
     told::{LINE, MessageTold},
 };
 use crate::{
@@ -29,11 +30,20 @@ const RECEIVING: &str = "receiving";
 pub struct EventIntake {
     messages: Arc<MessageIntake>,
     consent: Arc<MessageConsent>,
+    chats: Arc<ChatIntake>,
 }
 
 impl EventIntake {
-    pub(in crate::flow) fn new(messages: Arc<MessageIntake>, consent: Arc<MessageConsent>) -> Self {
-        Self { messages, consent }
+    pub(in crate::flow) fn new(
+        messages: Arc<MessageIntake>,
+        consent: Arc<MessageConsent>,
+        chats: Arc<ChatIntake>,
+    ) -> Self {
+        Self {
+            messages,
+            consent,
+            chats,
+        }
     }
 
     /// Makes a batch durable. Repeating it changes nothing.
@@ -81,7 +91,17 @@ impl EventIntake {
             StreamEventKind::OutgoingMessage(message) => {
                 self.messages.take_outgoing(event, message, query).await
             }
-            StreamEventKind::Chat(_) => Ok(()),
+            StreamEventKind::Chat(chat) => {
+                let form = event.form();
+                let news = ChatNews {
+                    account: &event.account,
+                    event: chat,
+                    source: None,
+                    form: form.as_bytes(),
+                    query,
+                };
+                self.chats.take(news).await
+            }
         }
     }
 }
