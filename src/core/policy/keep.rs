@@ -6,7 +6,10 @@
 
 use std::time::Duration;
 
-use super::rules::{Rulebook, Rules};
+use super::{
+    document::RemovedAtSource,
+    rules::{Rulebook, Rules},
+};
 use crate::model::{recording::Recording, wave::AudioMeasurement};
 
 /// Why a recording is discarded.
@@ -38,6 +41,11 @@ impl Rulebook {
         let mut binding = self.binding(&recording.policy_digest);
         if binding.any(|rules| !rules.keeps(recording.kind())) {
             return Some(NotKept::KindNotKept);
+        }
+        let follows =
+            RemovedAtSource::Shred == self.current().document().collection.removed_at_source;
+        if recording.removed_at.is_some() && follows {
+            return Some(NotKept::RemovedAtSource);
         }
         // A reported duration is rounded to a second, which is irrelevant for a minimum in whole
         // seconds.

@@ -134,7 +134,12 @@ impl MessageStates {
             Ok::<_, vault::Error>(is_new)
         });
         let entered = entered.await;
-        if !matches!(entered, Ok(true)) {
+        // Only if the transaction certainly did not commit.
+        let is_orphan = matches!(
+            entered,
+            Ok(false) | Err(vault::Error::Gone | vault::Error::Db(db::Error::Stale(_)))
+        );
+        if is_orphan {
             for object in sealed.objects() {
                 self.vault.delete_orphan(object).await;
             }
@@ -189,10 +194,17 @@ impl MessageStates {
         id: RecordingId,
         at: Timestamp,
     ) -> Result<(), Error> {
+        let follows = self.follows_removals();
         let unit = self.db.unit("chats.removed", async |mut unit| {
             let now = self.clock.now();
             if recordings::set_removed(&mut unit, id, at).await? {
                 unit.to_journal(OutboxKind::Recording, &[id], now);
+                let found = recordings::find(&mut unit, id).await?;
+                if follows && found.is_some_and(|recording| recording.holds == 0) {
+                    // Whoever takes this work finds the removal, should this process die before the
+                    // shred below.
+                    work::begin_anew(&mut unit, WorkKind::FetchMedia, &[id], now).await?;
+                }
                 unit.audit(NewEntry::removed_at_source(now, id, at));
             } else {
                 unit.without_entry("a removal that is known is no news");
@@ -201,7 +213,7 @@ impl MessageStates {
         });
         unit.await?;
         self.wakeups.journal.notify_one();
-        if !self.follows_removals() {
+        if !follows {
             return Ok(());
         }
         match self.admission.let_go(id, NotKept::RemovedAtSource).await {
