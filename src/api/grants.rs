@@ -15,10 +15,11 @@ use super::{
 };
 use crate::{
     db::grants::{GrantFilter, GrantState, ListedGrant},
-    flow::{Asking, GrantLister, IssuedGrant},
+    flow::{Asking, GrantLister, IssuedGrant, Page},
     model::{
         access::Ticket,
         artefact::Artefact,
+        grant_object::GrantObject,
         id::{ApprovalId, GrantId, PrincipalId, RecordingId},
         name::Purpose,
         subject::Conversation,
@@ -344,27 +345,29 @@ pub(super) async fn list(
         None => GrantLister::Ender(bearer.permit(&api, action::Revoke, None).await?),
     };
     let limit = page::limit(params.limit)?;
+    let recording = params.recording.map(GrantObject::from);
+    let conversation = params.conversation.map(GrantObject::from);
+    // No grant is for a recording and over a conversation.
+    let is_nothing = recording.is_some() && conversation.is_some();
     let mut filter = GrantFilter {
         principal: match holder {
             GrantHolder::All => None,
             GrantHolder::One(one) => Some(one),
         },
-        object: match (params.recording, params.conversation) {
-            (Some(recording), None) => Some(recording.into()),
-            (None, Some(conversation)) => Some(conversation.into()),
-            (None, None) => None,
-            (Some(_), Some(_)) => {
-                let detail = "a grant is for a recording or over a conversation: name one of them";
-                return Err(Problem::bad_request(detail));
-            }
-        },
+        object: recording.or(conversation),
         purpose: params.purpose,
         state: params.state,
         ..GrantFilter::default()
     };
     let list = AskedList::of("grants", &filter);
     filter.after = list.place(params.cursor.as_deref())?;
-    let page = api.flow.playback.list(&lister, filter, limit).await?;
+    let mut page = api.flow.playback.list(&lister, filter, limit).await?;
+    if is_nothing {
+        page = Page {
+            items: Vec::new(),
+            next: None,
+        };
+    }
     Ok(Json(PageBody::of(page, &list)))
 }
 

@@ -74,7 +74,7 @@ fn the_folder_of_a_story_stays_where_one_was_named() {
     let status = run_in(&temporary.path().join("kept"), &["status", "--json"], &[]).json();
     assert_eq!(
         status["recordings"],
-        serde_json::json!([["sealed", 2], ["shredded", 6]]),
+        serde_json::json!([["sealed", 3], ["shredded", 7]]),
         "{status}"
     );
     let log = run_in(&temporary.path().join("kept"), &["audit", "list"], &[]).done();
@@ -126,18 +126,17 @@ async fn the_lines_of_a_story_that_stays_up_work() {
             serde_json::from_str(answer).unwrap_or_else(|error| panic!("{part}: {error}: {answer}"))
         };
         let listed = json("/v1/recordings\n");
-        let states: Vec<&str> = listed["items"]
+        let mut states: Vec<&str> = listed["items"]
             .as_array()
             .unwrap()
             .iter()
             .map(|item| item["state"].as_str().unwrap())
             .collect();
+        // Two may have been announced in one millisecond.
+        states.sort();
         assert_eq!(
             states,
-            [
-                "sealed", "sealed", "shredded", "sealed", "shredded", "shredded", "shredded",
-                "shredded", "shredded"
-            ],
+            [vec!["sealed"; 4], vec!["shredded"; 7]].concat(),
             "{listed}"
         );
         assert!(

@@ -49,6 +49,7 @@ async fn vault_on(database: Database) -> TestVault {
 async fn with(database: Database, policy: &str) -> TestVault {
     Recipe {
         policy: policy.to_owned(),
+        twilio: "media_redirect_hosts = [\"127.0.0.1\"]",
         ..Recipe::on(database)
     }
     .by_hand()

@@ -42,8 +42,8 @@ impl utoipa::ToSchema for Address {}
 impl utoipa::PartialSchema for Address {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
         super::schema::text(
-            "A telephone number in international form, an address with `sip:` or `client:`, a WhatsApp user's identifier, or the identity of a chat with `chat:`.",
-            r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240}|whatsapp:[A-Z]{2}\.[A-Za-z0-9]{1,128}|chat:.{1,240})$".into(),
+            "A telephone number in international form, an address with `sip:` or `client:`, a WhatsApp user's identifier, or the identity of a chat with `chat:`, which may also have letters beyond ASCII.",
+            r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240}|whatsapp:[A-Z]{2}\.[A-Za-z0-9]{1,128}|chat:[!-~]([ -~]{0,238}[!-~])?)$".into(),
             "+493012345678".into(),
         )
     }
