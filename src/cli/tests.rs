@@ -31,7 +31,7 @@ fn leaves(node: &Node, path: &[String]) -> Vec<(Vec<String>, Node)> {
 /// Returns a value for a required argument.
 fn sample(arg: &str) -> &'static str {
     match arg {
-        "recording" | "recordings" => "rec_00000000000000000000000000000000",
+        "object" | "recording" | "recordings" => "rec_00000000000000000000000000000000",
         "token" => "tok_00000000000000000000000000000000",
         "conversation" => "CA00000000000000000000000000000000",
         "grant" => "grt_00000000000000000000000000000000",

@@ -191,6 +191,7 @@ async fn a_revocation_takes_what_one_wrote(database: Database) {
     assert_eq!(vault.state(his.id).await, "sealed");
     assert_eq!(vault.state(late.id).await, "sealed");
     work(&vault).await;
+    vault.process.flow.revocations.continue_all().await.unwrap();
     assert_eq!(vault.state(late.id).await, "shredded");
 }
 

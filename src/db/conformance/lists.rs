@@ -310,7 +310,7 @@ async fn recordings_are_listed_by_any_filters_in_any_order_while_more_come_in(wo
         assert_eq!(old, expected, "seed {seed}: {filter:?}");
         found_some += usize::from(!expected.is_empty());
     }
-    assert!(found_some > 20, "the filters find something: {found_some}");
+    assert!(found_some > 10, "the filters find something: {found_some}");
     assert!(newcomers > COUNT, "some came in meanwhile");
 }
 

@@ -6,7 +6,9 @@
 use std::{collections::HashSet, time::Duration};
 
 use super::{
-    ASKED_SINGLY, Comparison, ListWindow, Lister, Patience, ReconcileFailure, Reconciliation, SLACK,
+    ASKED_SINGLY, ReconcileFailure, Reconciliation, SLACK,
+    compare::Comparison,
+    list::{ListWindow, Lister, Patience},
 };
 use crate::{
     db::discovery,

@@ -16,7 +16,10 @@ use crate::{
     },
     evidence::{Receipt, Removal},
     keyring::fingerprint,
-    model::{artefact::Leg, id::RecordingId, recording::RecordingState, time::Timestamp},
+    model::{
+        artefact::Leg, id::RecordingId, recording::RecordingState, subject::Conversation,
+        time::Timestamp,
+    },
     secret::Key,
     vault::{Inner, error::Error, recovery::RecoveryFile},
 };
@@ -84,6 +87,8 @@ impl Inner {
         let is_sealed = table == Table::Recordings
             && row.text("state") == Some(RecordingState::Sealed.as_str());
         let has_files = is_sealed && row.int("files").is_some_and(|files| files > 0);
+        let thread = row.text("thread").and_then(|thread| thread.parse().ok());
+        let is_in_session = is_sealed && matches!(thread, Some(Conversation::Session(_)));
         let is_pending = table == Table::Receipts
             && awaits_source(tx, row.text("jws").unwrap_or_default()).await?;
         image::upsert(tx, table, std::slice::from_ref(&row)).await?;
@@ -96,6 +101,10 @@ impl Inner {
                 if has_files {
                     // Those that it has already are not fetched again.
                     work::enqueue(tx, WorkKind::FetchFiles, &[id], now).await?;
+                }
+                if is_in_session {
+                    // Whom it names already is not named again.
+                    work::enqueue(tx, WorkKind::ReadSession, &[id], now).await?;
                 }
                 if is_sealed {
                     // The flow decides which of them are deleted at the source when it handles

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{ConversationKind, ThreadId};
+use super::{conversation_kind::ConversationKind, message_thread::ThreadId};
 use crate::model::sid::{CallSid, ChatSid, ConferenceSid, ProxySessionSid, RoomSid};
 
 /// A conversation: it groups recordings of any kind. It has no key.

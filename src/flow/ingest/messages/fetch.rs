@@ -19,7 +19,9 @@ use super::{
 };
 use crate::{
     db::{
-        self, Db, parties,
+        self, Db,
+        outbox::OutboxKind,
+        parties,
         work::{self, Lease},
     },
     flow::{
@@ -117,6 +119,10 @@ impl MessageFetching {
             self.add(lease, recording, &fetched).await.map_err(ours)?;
             return Ok(Fetched::Sealed);
         }
+        let placed = self.place(recording, &fetched).await.map_err(ours)?;
+        let Some(recording) = &placed else {
+            return Ok(Fetched::LetGo);
+        };
         self.raise(recording, &fetched).await.map_err(ours)?;
         let text = fetched.text.to_json();
         let state = fetched.state();
@@ -153,6 +159,33 @@ impl MessageFetching {
                 Err(ours(error))
             }
         }
+    }
+
+    /// Notes the thread of a message that was announced without one, in which a revocation may
+    /// cover it. Returns the message with it; `None` if it is let go.
+    async fn place(
+        &self,
+        recording: &Recording,
+        fetched: &FetchedMessage,
+    ) -> Result<Option<Recording>, Error> {
+        let Some(thread) = fetched
+            .thread
+            .as_ref()
+            .filter(|_| recording.thread.is_none())
+        else {
+            return Ok(Some(recording.clone()));
+        };
+        let noted = self.db.unit("messages.placed", async |mut unit| {
+            unit.without_entry("the thread of a message is no act");
+            db::recordings::set_thread(&mut unit, recording.id, thread).await?;
+            unit.to_journal(OutboxKind::Recording, &[recording.id], self.clock.now());
+            db::recordings::find(&mut unit, recording.id).await
+        });
+        let Some(placed) = noted.await? else {
+            return Ok(None);
+        };
+        let is_revoked = self.intake.admission().is_revoked(&placed).await?;
+        Ok((!is_revoked).then_some(placed))
     }
 
     /// Fetches a message of Programmable Messaging.
