@@ -155,6 +155,19 @@ impl PassphraseFile {
 }
 
 impl KmsFile {
+    /// Returns the slot that it describes.
+    ///
+    /// # Errors
+    /// [`Error::Format`].
+    pub(super) fn slot(&self) -> Result<Slot, Error> {
+        let epochs = self.roots.iter().map(|root| root.epoch).collect();
+        Slot::read(self.owner, self.generation, epochs)
+    }
+}
+
+// A build without KMS reads which roots such a file has, and nothing else of it.
+#[cfg(any(feature = "aws-kms", test))]
+impl KmsFile {
     /// Returns the file of a slot with these roots.
     pub(super) fn of(slot: &Slot, roots: Vec<KmsRoot>) -> Self {
         Self {
@@ -174,15 +187,6 @@ impl KmsFile {
             SlotFile::AwsKms(file) => Ok(file),
             SlotFile::Passphrase(_) => Err(OTHER_KIND),
         }
-    }
-
-    /// Returns the slot that it describes.
-    ///
-    /// # Errors
-    /// [`Error::Format`].
-    pub(super) fn slot(&self) -> Result<Slot, Error> {
-        let epochs = self.roots.iter().map(|root| root.epoch).collect();
-        Slot::read(self.owner, self.generation, epochs)
     }
 
     pub(super) fn into_json(self) -> Vec<u8> {
