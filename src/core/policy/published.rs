@@ -263,7 +263,7 @@ mod tests {
         );
         assert_eq!(
             Rules::parse("p", SHIPPED).unwrap().to_json()["consent"],
-            json!({ "voice": null, "messages": [] })
+            json!({ "voice": null, "messages": [], "messages_first": null })
         );
     }
 

@@ -150,7 +150,7 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
         (
             "to_revoked = \"keep-closed\"",
             "to_revoked = \"keep\"",
-            "\"keep\"",
+            "to_revoked = \"keep\"",
             "expected one of `keep-closed`, `shred`",
         ),
         (
