@@ -68,6 +68,7 @@ pub(crate) fn recording(rules: &Rules, now: Timestamp) -> Recording {
         collected_at: now,
         labels: Default::default(),
         holds: 0,
+        removed_at: None,
         revoked_at: None,
         quarantine_ends: None,
         heard_by: DiscoveredBy::Callback,

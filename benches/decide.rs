@@ -12,7 +12,7 @@ use recvault::{
         consent::{Answer, Method, Statement, Whom},
         id::{ConsentId, SubjectId},
         recording::Recording,
-        subject::Party,
+        subject::{Party, Presence},
         time::{Clock, Timestamp},
     },
     policy::{Consents, Decision, DecisionFacts, Rulebook, Rules, action, decide, permit},
@@ -59,6 +59,7 @@ fn consents(now: Timestamp) -> Consents {
             leg: leg.parse().expect("it is the name of a leg"),
             subject: Some(subject),
             channel: None,
+            presence: Presence::ALWAYS,
         });
         consents.statements.push(Statement {
             id: ConsentId::random(&mut rand::rng()),

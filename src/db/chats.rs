@@ -26,9 +26,9 @@ table! {
         key {
             /// Its id.
             pub chat: ChatSid = "chat",
+            /// Its account. Another account may tell of the same id: that is another row.
+            pub account: AccountSid = "account",
         }
-        /// Its account.
-        pub account: AccountSid = "account",
         /// Its service, where told.
         pub service: Option<ChatServiceSid> = "service",
         /// `active`, `inactive` or `closed`; an open set.
@@ -107,7 +107,7 @@ impl FromStr for ChatId {
 pub async fn note(tx: &mut Tx, facts: &ChatRow) -> Result<bool, Error> {
     const SQL: &str = formatcp!(
         "/* chats.note */ {}
-        ON CONFLICT (chat) DO UPDATE SET
+        ON CONFLICT (chat, account) DO UPDATE SET
           service = COALESCE(chats.service, excluded.service),
           state = CASE WHEN excluded.state_at > COALESCE(chats.state_at, -1) THEN excluded.state ELSE chats.state END,
           state_at = CASE WHEN excluded.state_at > COALESCE(chats.state_at, -1) THEN excluded.state_at ELSE chats.state_at END,
@@ -123,14 +123,19 @@ pub async fn note(tx: &mut Tx, facts: &ChatRow) -> Result<bool, Error> {
     Ok(tx.insert_row(SQL, facts, &[]).await? == 1)
 }
 
-/// Notes that the messages from this index on were read.
-pub async fn close_gap(tx: &mut Tx, chat: &ChatSid, from: u64) -> Result<(), Error> {
-    const SQL: &str =
-        "/* chats.close_gap */ UPDATE chats SET gap_from = NULL WHERE chat = $1 AND gap_from = $2";
-    let from = i64::try_from(from).unwrap_or(i64::MAX);
-    tx.execute(SQL, &[Arg::Text(chat.as_str()), Arg::Int(from)])
-        .await
-        .map(|_| ())
+/// Notes that the messages from this index on were read, unless a later one was told meanwhile:
+/// `row` is the chat as it was when the reading began.
+pub async fn close_gap(tx: &mut Tx, row: &ChatRow, from: u64) -> Result<(), Error> {
+    const SQL: &str = "/* chats.close_gap */ UPDATE chats SET gap_from = NULL
+        WHERE chat = $1 AND account = $2 AND gap_from = $3 AND COALESCE(told_index, -1) = $4";
+    let number = |index: u64| i64::try_from(index).unwrap_or(i64::MAX);
+    let args = [
+        Arg::Text(row.chat.as_str()),
+        Arg::Text(row.account.as_str()),
+        Arg::Int(number(from)),
+        Arg::Int(row.told_index.map_or(-1, number)),
+    ];
+    tx.execute(SQL, &args).await.map(|_| ())
 }
 
 /// Returns the chats of an account to which messages may still come, oldest name first.
@@ -153,13 +158,18 @@ pub async fn services(tx: &mut Tx, account: &AccountSid) -> Result<Vec<ChatServi
         .collect()
 }
 
-/// Returns a chat.
-pub async fn find(tx: &mut Tx, chat: &ChatSid) -> Result<Option<ChatRow>, Error> {
+/// Returns a chat, as far as this account told of it.
+pub async fn find(
+    tx: &mut Tx,
+    account: &AccountSid,
+    chat: &ChatSid,
+) -> Result<Option<ChatRow>, Error> {
     const SQL: &str = formatcp!(
-        "/* chats.find */ SELECT {} FROM chats WHERE chat = $1",
+        "/* chats.find */ SELECT {} FROM chats WHERE chat = $1 AND account = $2",
         ChatRow::COLUMNS
     );
-    let rows = tx.fetch_rows(SQL, &[Arg::Text(chat.as_str())]).await?;
+    let args = [Arg::Text(chat.as_str()), Arg::Text(account.as_str())];
+    let rows = tx.fetch_rows(SQL, &args).await?;
     Ok(rows.into_iter().next())
 }
 

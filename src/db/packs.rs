@@ -189,6 +189,17 @@ pub async fn leave(tx: &mut Tx, number: i64) -> Result<bool, Error> {
     Ok(true)
 }
 
+/// Releases what is in the database from packs that cannot be relied on: given up, or not whole. A
+/// restore can bring such rows back, and snapshots leave out what a pack has.
+pub async fn release_unusable(tx: &mut Tx) -> Result<(), Error> {
+    const SQL: &str = formatcp!(
+        "/* packs.release_unusable */ UPDATE artefacts SET pack = NULL, pack_at = NULL
+        WHERE {HAS_INLINE} AND pack IS NOT NULL
+          AND NOT EXISTS (SELECT 1 FROM packs WHERE number = artefacts.pack AND size > 0 AND left_seq IS NULL)"
+    );
+    tx.execute(SQL, &[]).await.map(|_| ())
+}
+
 /// Records the point of the audit log at which a pack was given up.
 pub async fn note_left(tx: &mut Tx, number: i64, point: LogPoint) -> Result<(), Error> {
     const SQL: &str = "/* packs.note_left */ UPDATE packs SET left_timeline = $2, left_seq = $3 WHERE number = $1";
@@ -224,7 +235,8 @@ pub async fn drop_ciphertext(tx: &mut Tx, id: RecordingId) -> Result<bool, Error
     // All rows at once, so that no pack is entered between the two statements.
     const EMPTY: &str =
         "/* packs.drop_ciphertext */ UPDATE artefacts SET inline = '' WHERE recording_id = $1";
-    const REMOVE: &str = "/* packs.remove_artefacts */ DELETE FROM artefacts WHERE recording_id = $1 AND pack IS NULL";
+    const REMOVE: &str = "/* packs.remove_artefacts */ DELETE FROM artefacts
+        WHERE recording_id = $1 AND (pack IS NULL OR NOT EXISTS (SELECT 1 FROM packs WHERE number = artefacts.pack))";
     let id = id.to_string();
     let id = [Arg::Text(&id)];
     let all = tx.execute(EMPTY, &id).await?;

@@ -31,9 +31,9 @@ table! {
         key {
             /// One of the two calls.
             pub call: CallSid = "call_sid",
+            /// The account or subaccount. What another one tells of the same id is another row.
+            pub account: AccountSid = "account",
         }
-        /// The account or subaccount.
-        pub account: AccountSid = "account",
         /// The session.
         pub session: ProxySessionSid = "session",
         /// The side that called.
@@ -49,7 +49,7 @@ table! {
 pub async fn enter(tx: &mut Tx, calls: &[SessionCall], now: Timestamp) -> Result<u64, Error> {
     const SQL: &str = formatcp!(
         "/* session_calls.enter */ {}
-        ON CONFLICT (call_sid) DO UPDATE SET
+        ON CONFLICT (call_sid, account) DO UPDATE SET
           caller = COALESCE(session_calls.caller, excluded.caller), callee = COALESCE(session_calls.callee, excluded.callee)
         WHERE session_calls.caller IS NULL AND excluded.caller IS NOT NULL OR session_calls.callee IS NULL AND excluded.callee IS NOT NULL",
         SessionCall::INSERT
@@ -66,13 +66,18 @@ pub async fn enter(tx: &mut Tx, calls: &[SessionCall], now: Timestamp) -> Result
     Ok(new)
 }
 
-/// Returns a call that goes through a session.
-pub async fn find(tx: &mut Tx, call: &CallSid) -> Result<Option<SessionCall>, Error> {
+/// Returns a call that goes through a session, as this account told of it.
+pub async fn find(
+    tx: &mut Tx,
+    account: &AccountSid,
+    call: &CallSid,
+) -> Result<Option<SessionCall>, Error> {
     const SQL: &str = formatcp!(
-        "/* session_calls.find */ SELECT {} FROM session_calls WHERE call_sid = $1",
+        "/* session_calls.find */ SELECT {} FROM session_calls WHERE call_sid = $1 AND account = $2",
         SessionCall::COLUMNS
     );
-    let rows: Vec<SessionCall> = tx.fetch_rows(SQL, &[Arg::Text(call.as_str())]).await?;
+    let args = [Arg::Text(call.as_str()), Arg::Text(account.as_str())];
+    let rows: Vec<SessionCall> = tx.fetch_rows(SQL, &args).await?;
     Ok(rows.into_iter().next())
 }
 

@@ -184,6 +184,7 @@ impl SourceDeletion {
             Ok(()) => Ok(()),
             Err(
                 error @ (vault::Error::Altered
+                | vault::Error::CiphertextMissing(_)
                 | vault::Error::Seal(_)
                 | vault::Error::WrongKey
                 | vault::Error::Store(

@@ -29,11 +29,8 @@ use futures_util::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::compare::{Comparison, ReconcileFindings, WouldReconcile};
 use self::turn::Turn;
-pub(super) use self::{
-    compare::{Comparison, ReconcileFindings, WouldReconcile},
-    list::{ListWindow, Lister, Patience},
-};
 use super::{
     error::Error,
     ingest::{

@@ -42,7 +42,7 @@ use crate::{
         Db, Tx, Unit, audit, chain, epochs,
         gaps::{self, Gap},
         image::{self, Image, Table},
-        keys as key_rows, outbox, shreds, timelines,
+        keys as key_rows, outbox, packs, shreds, timelines,
     },
     evidence::NewEntry,
     model::{
@@ -128,6 +128,7 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
             Box::pin(source.replay_journal(&mut unit, &inner, &mut reader, &mut restored)).await?;
         let mut reconciled = reconcile(&mut unit, now).await?;
         let lacking = Box::pin(packed::fill(&mut unit, &inner.store)).await?;
+        packs::release_unusable(&mut unit).await?;
         restored.lacking = lacking.len() as u64;
         let told = lacking
             .into_iter()

@@ -194,7 +194,8 @@ async fn a_pack_that_is_missing_or_altered_is_noticed_and_written_again(database
     let texts = kept(&vault, 2).await;
     let before = vault.objects().await.len();
     snapshot(&vault).await;
-    let spoils: [(fn(&Path), u64); 3] = [
+    type Spoil = fn(&Path);
+    let spoils: [(Spoil, u64); 3] = [
         (|path| fs::remove_file(path).unwrap(), 2),
         (
             |path| {

@@ -445,8 +445,8 @@ CREATE INDEX parties_waiting ON parties (named_at) WHERE length(sealed) > 0;
 
 -- Chats of Conversations, as far as Twilio told of them. No personal data.
 CREATE TABLE chats (
-  chat TEXT PRIMARY KEY,         -- CH…; immutable
-  account TEXT NOT NULL,         -- AC…; immutable
+  chat TEXT NOT NULL,            -- CH…; immutable
+  account TEXT NOT NULL,         -- AC…, which told of it; immutable
   service TEXT,                  -- IS…, where told; requests about the chat need it
   state TEXT,                    -- active | inactive | closed, as last told; an open set
   state_at BIGINT,               -- since when, as told
@@ -454,7 +454,8 @@ CREATE TABLE chats (
   read_at BIGINT,                -- when its participants were last read over REST
   told_index BIGINT,             -- the highest index of a message that was told
   -- the index from which on messages may be lacking, until they are read; null: none is known to
-  gap_from BIGINT
+  gap_from BIGINT,
+  PRIMARY KEY (chat, account)
 );
 
 -- Statements of consent. Rows are never changed or removed: a later one may say otherwise.
@@ -610,12 +611,13 @@ CREATE INDEX sources_not_deletable_yet ON sources (refused_at) WHERE state = 'no
 -- Calls that go through a session of Proxy: how the recording of a call finds its session. Found again
 -- at the source, so they do not travel.
 CREATE TABLE session_calls (
-  call_sid TEXT PRIMARY KEY,     -- CA…: one of the two calls
-  account TEXT NOT NULL,         -- AC…
+  call_sid TEXT NOT NULL,        -- CA…: one of the two calls
+  account TEXT NOT NULL,         -- AC…, which told of it
   session TEXT NOT NULL,         -- KC…
   caller TEXT,                   -- KP…: the participant who called
   callee TEXT,                   -- KP…: the participant who was called
-  told_at BIGINT NOT NULL        -- when the source told of it first
+  told_at BIGINT NOT NULL,       -- when the source told of it first
+  PRIMARY KEY (call_sid, account)
 );
 CREATE INDEX session_calls_by_time ON session_calls (told_at);
 

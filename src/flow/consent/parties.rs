@@ -246,7 +246,9 @@ impl PartyRegister {
                     .unwrap_or_default();
                 let subject = |address: &Address| self.vault.subject(address);
                 match conversation {
-                    Conversation::Room(_) => match_by_leg(&known, told, subject),
+                    Conversation::Room(_) | Conversation::Session(_) => {
+                        match_by_leg(&known, told, subject)
+                    }
                     _ => match_participants(&known, told, subject),
                 }
             }

@@ -170,13 +170,14 @@ impl PartyLookup {
         else {
             return Ok(recording);
         };
-        let Some(known) = session_calls::find(&mut self.db.read().await?, call).await? else {
+        let account = recording.account();
+        let Some(known) = session_calls::find(&mut self.db.read().await?, account, call).await?
+        else {
             return Ok(recording);
         };
         let grouped = self.db.unit("parties.in_its_session", async |mut unit| {
             unit.without_entry("which session a call goes through is no act");
             let calls = std::slice::from_ref(call);
-            let account = recording.account();
             let ids =
                 session_calls::group(&mut unit, account, calls, &known.session, false).await?;
             let now = known.told_at;

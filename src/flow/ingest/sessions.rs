@@ -22,7 +22,7 @@ use crate::{
         details::Participant,
         id::RecordingId,
         recording::{Recording, RecordingState},
-        sid::{CallSid, ProxyParticipantSid, ProxySessionSid},
+        sid::{AccountSid, CallSid, ProxyParticipantSid, ProxySessionSid},
         subject::{Address, Conversation},
     },
     twilio::{Account, MessageAddress, ProxyParticipant, RestError, rest::ProxyPlace},
@@ -120,7 +120,11 @@ impl SessionReading {
             .map_err(ours)?;
         let (conversation, found) = match &recording.call {
             Some(call) => {
-                let Some(call) = self.session_call(call).await.map_err(ours)? else {
+                let Some(call) = self
+                    .session_call(recording.account(), call)
+                    .await
+                    .map_err(ours)?
+                else {
                     return Ok(());
                 };
                 let found = of_call(&call, &participants);
@@ -139,8 +143,12 @@ impl SessionReading {
         Ok(())
     }
 
-    async fn session_call(&self, call: &CallSid) -> Result<Option<SessionCall>, Error> {
-        Ok(session_calls::find(&mut self.db.read().await?, call).await?)
+    async fn session_call(
+        &self,
+        account: &AccountSid,
+        call: &CallSid,
+    ) -> Result<Option<SessionCall>, Error> {
+        Ok(session_calls::find(&mut self.db.read().await?, account, call).await?)
     }
 
     /// Returns the participants; `None` if the source has no such session any more.

@@ -236,6 +236,7 @@ impl Reconciliation {
         let is_missing = |recording: &&Recording| {
             let at = recording.started_at.unwrap_or(recording.collected_at);
             recording.state != RecordingState::Shredded
+                && *recording.account() == row.account
                 && (recording.removed_at.is_none() || follows)
                 && at >= since.after(SLACK)
                 && !listed.contains(recording.source_ref.sid())

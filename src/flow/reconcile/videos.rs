@@ -33,7 +33,7 @@ use crate::{
 const BATCH: usize = 200;
 
 /// An item of one of the lists.
-trait ListedVideo: ListedResource {
+trait ListedVideo: ListedResource + Send + Sync {
     const KIND: MediaKind;
 
     fn source_ref(&self, account: &AccountSid) -> SourceRef;

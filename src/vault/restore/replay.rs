@@ -86,6 +86,8 @@ impl Inner {
         };
         let is_sealed = table == Table::Recordings
             && row.text("state") == Some(RecordingState::Sealed.as_str());
+        let is_announced = table == Table::Recordings
+            && row.text("state") == Some(RecordingState::Announced.as_str());
         let has_files = is_sealed && row.int("files").is_some_and(|files| files > 0);
         let thread = row.text("thread").and_then(|thread| thread.parse().ok());
         let is_in_session = is_sealed && matches!(thread, Some(Conversation::Session(_)));
@@ -97,7 +99,10 @@ impl Inner {
             (Table::Recordings, Some(id)) => {
                 recordings::remove_artefacts(tx, id).await?;
                 details::remove(tx, &[id]).await?;
-                work::cancel(tx, WorkKind::FetchMedia, &[id]).await?;
+                // What is announced still waits for its fetch.
+                if !is_announced {
+                    work::cancel(tx, WorkKind::FetchMedia, &[id]).await?;
+                }
                 if has_files {
                     // Those that it has already are not fetched again.
                     work::enqueue(tx, WorkKind::FetchFiles, &[id], now).await?;

@@ -89,6 +89,9 @@ impl PartyRegister {
         news: &ConsentChange,
     ) -> Result<Option<Named>, Error> {
         let now = self.clock.now();
+        // Names before rows.
+        let subjects = named.iter().filter_map(|party| party.subject);
+        parties::lock(unit, chat, subjects).await?;
         details::lock(unit, chat).await?;
         let vouched = Vouched::by(Some(&Permit::of_vault(action::Revoke)));
         let mut named = named.to_vec();

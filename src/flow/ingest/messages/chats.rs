@@ -408,7 +408,7 @@ impl ChatIntake {
     /// # Errors
     /// The database's.
     pub(in crate::flow) async fn note(&self, row: ChatRow) -> Result<Option<Timestamp>, Error> {
-        let known = chats::find(&mut self.db.read().await?, &row.chat).await?;
+        let known = chats::find(&mut self.db.read().await?, &row.account, &row.chat).await?;
         let says_nothing = |known: &ChatRow| {
             (row.service.is_none() || known.service.is_some())
                 && (row.state_at.is_none() || row.state_at <= known.state_at)

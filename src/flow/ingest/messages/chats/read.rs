@@ -63,6 +63,7 @@ impl ChatReading {
         let ChatId { account, chat } = &lease.subject;
         let found = chats::find(
             &mut self.db.read().await.map_err(|error| ours(error.into()))?,
+            account,
             chat,
         )
         .await;
@@ -92,13 +93,14 @@ impl ChatReading {
         let done = self.db.unit("chats.read", async |mut unit| {
             unit.without_entry("what was read is told by itself");
             if let Some(from) = gap {
-                chats::close_gap(&mut unit, &row.chat, from).await?;
+                chats::close_gap(&mut unit, &row, from).await?;
             }
             work::finish(&mut unit, lease).await?;
             // What became known meanwhile found this work in the queue.
-            let now = chats::find(&mut unit, &row.chat).await?;
+            let now = chats::find(&mut unit, &row.account, &row.chat).await?;
             let is_left = now.is_some_and(|now| {
-                let has_gap = now.gap_from.is_some() && now.gap_from != row.gap_from;
+                let is_news = now.gap_from != row.gap_from || now.told_index != row.told_index;
+                let has_gap = now.gap_from.is_some() && is_news;
                 let is_gone = now.removed_at.is_some();
                 has_gap && !is_gone || is_gone && row.removed_at.is_none()
             });
@@ -241,7 +243,11 @@ impl ChatReading {
     async fn mark_removed(&self, row: &ChatRow, at: Timestamp) -> Result<(), Error> {
         let conversation = Conversation::Chat(row.chat.clone());
         let all = recordings::of_conversation(&mut self.db.read().await?, &conversation).await?;
-        for recording in all {
+        // Only its own account can tell that a message is gone.
+        for recording in all
+            .into_iter()
+            .filter(|recording| *recording.account() == row.account)
+        {
             let is_known = recording.removed_at.is_some();
             if recording.state != RecordingState::Shredded && !is_known {
                 self.intake.removed(recording.id, at).await?;

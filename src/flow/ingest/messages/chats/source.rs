@@ -63,7 +63,8 @@ impl<'a> ChatSource<'a> {
             return Err(no_place());
         };
         let sid = recording.source_ref.sid().parse().map_err(|_| no_place())?;
-        let found = async { chats::find(&mut self.db.read().await?, chat).await };
+        let account = recording.account();
+        let found = async { chats::find(&mut self.db.read().await?, account, chat).await };
         let found = found
             .await
             .map_err(|error| FetchFailure::Ours(error.into()))?;
