@@ -445,10 +445,8 @@ async fn store_and_custody_alone_rebuild_a_chat(database: Database) {
         let (_, process, _ground) = rebuilt(&vault, other).await;
         let conversation = Conversation::Chat(chat.sid.clone());
         let mut tx = process.db.read().await.unwrap();
-        let row = chats::find(&mut tx, &vault.account, &chat.sid)
-            .await
-            .unwrap()
-            .unwrap();
+        let found = chats::find(&mut tx, &vault.account, &chat.sid).await;
+        let row = found.unwrap().unwrap();
         assert_eq!(
             (row.service, row.read_at.is_some()),
             (Some(service()), true)
