@@ -134,6 +134,8 @@ async fn filled(world: &World) {
         (Table::Parties, r#"["CA1","callee",null,5,"",null,"",null,null]"#.into()),
         (Table::Parties, r#"["CA1","caller","sub_1",6,"*",1,"AAEC/w==",1,null]"#.into()),
         (Table::Parties, r#"["CF1","caller","sub_1",7,"*",2,"",-1,9]"#.into()),
+        (Table::Chats, r#"["CH1","AC1","IS1","closed",5,6,7,8,9]"#.into()),
+        (Table::Chats, r#"["CH1","AC2",null,null,null,null,null,null,null]"#.into()),
         (Table::Consents, r#"["cns_1","sub_1",null,null,"[]","given","import",null,null,"",1,2,"operator:root","*"]"#.into()),
         (Table::Consents, r#"["cns_2",null,"CA1","callee","[\"recording\"]","declined","keypad","d","1","AAEC/w==",3,4,"vault",""]"#.into()),
         (Table::Holds, format!(r#"["{one}","case-1","legal-request","dispute","court 7 C 12/26",9,8,"operator:root",null]"#)),

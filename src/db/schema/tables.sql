@@ -166,7 +166,8 @@ CREATE TABLE packs (
 CREATE TABLE artefacts (
   recording_id TEXT NOT NULL REFERENCES recordings (id),
   leg TEXT NOT NULL,             -- whose side it is, and with whose key it is sealed
-  artefact TEXT NOT NULL,        -- audio | transcript | form | media/0 … media/255
+  -- audio | transcript | form | media/0 … media/255; of an edit transcript/TIME and form/TIME, in ms
+  artefact TEXT NOT NULL,
   object_id TEXT,                -- obj_…: the object's name in the store; null: the next column has it
   inline BYTEA NOT NULL,         -- the ciphertext of a small artefact; empty: it is in the store
   plain_len BIGINT NOT NULL,     -- bytes
@@ -222,8 +223,8 @@ CREATE INDEX receipts_uncovered ON receipts (issued_at) WHERE epoch IS NULL;
 CREATE INDEX receipts_tombstoned ON receipts (epoch, id) WHERE state = 'tombstoned';
 
 -- The one queue: whatever is to be done later, by whichever process leases it. A lease is due_at in
--- the future with a holder beside it. Of the kinds that are about a recording, and of revocations,
--- rows travel; the others are found again.
+-- the future with a holder beside it. Fetches, sessions, deletions, revocations and notices travel;
+-- the others are found again.
 CREATE TABLE work (
   -- fetch | files | session | delete-ciphertext | delete-at-source | transcript | transcript-poll |
   -- chat | revocation | notice | comparison | epoch-turn
@@ -420,7 +421,7 @@ CREATE TABLE outbox (
 
 -- Who took part in a conversation. A conversation without a row has one party that nobody knows.
 CREATE TABLE parties (
-  conversation TEXT NOT NULL,    -- CA…, CF…, thr_… or CH…
+  conversation TEXT NOT NULL,    -- CA…, CF…, CH…, RM…, KC… or thr_…
   -- place in it, as the application calls it; in a chat, as Twilio does: mb…
   leg TEXT NOT NULL,
   subject TEXT,                  -- sub_…, a keyed hash of the address; null: not known
@@ -462,7 +463,7 @@ CREATE TABLE chats (
 CREATE TABLE consents (
   id TEXT PRIMARY KEY,           -- cns_…
   subject TEXT,                  -- sub_…: about a person in every conversation; or null and
-  conversation TEXT,             -- CA… or CF…: about who took part in it,
+  conversation TEXT,             -- CA…, CF…, CH…, RM…, KC… or thr_…: about who took part in it,
   leg TEXT,                      -- at this place; null: all of them
   purposes TEXT NOT NULL,        -- JSON array of purposes; empty: all
   answer TEXT NOT NULL,          -- given | declined | withdrawn | informed
