@@ -159,7 +159,7 @@ async fn the_lines_of_a_story_that_stays_up_work() {
             .find(|(line, _)| line.contains("/metrics"))
             .unwrap()
             .1;
-        assert!(metrics.contains("recvault_shreds_total 7"), "{metrics}");
+        assert!(metrics.contains("recvault_shreds_total 8"), "{metrics}");
         let (_, first_bytes) = answers
             .iter()
             .find(|(line, _)| line.contains("-r 0-99"))
