@@ -163,7 +163,7 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
             "quieter_than = 16",
             "quieter_than = 16\nremoved_at_source = \"forget\"",
             "forget",
-            "`removed_at_source` in `[collection]`: `forget`",
+            "`removed_at_source` in `[collection]`: expected one of `keep`, `shred`",
         ),
         (
             "quieter_than = 16",
