@@ -168,7 +168,7 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
         (
             "quieter_than = 16",
             "quieter_than = 16\nbots = [\" \"]",
-            "bots = [",
+            "bots = [\" \"]",
             "`bots` names an empty identity",
         ),
         (
