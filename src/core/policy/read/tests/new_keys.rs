@@ -222,7 +222,7 @@ fn every_fault_of_the_new_keys_is_told_with_its_line() {
         (
             "view = \"audio\"",
             "view = \"video\"",
-            "video",
+            "view = \"video\"",
             "`view`: `video` must be one of `audio`, `transcript`",
         ),
         (
