@@ -118,7 +118,7 @@ impl Address {
     }
 
     /// Parses the identity that an application gives a person in a token of the source. The same
-    /// identity in calls, chats and rooms is one person: the address `client:`, with `%` and two hex
+    /// identity in calls and rooms is one person: the address `client:`, with `%` and two hex
     /// digits for whatever an address cannot contain. An identity that is a telephone number, or an
     /// address with a scheme, is that address.
     ///
