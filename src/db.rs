@@ -62,6 +62,7 @@ pub mod revocations;
 pub mod row;
 mod schema;
 pub mod session_calls;
+pub mod shared_rows;
 pub mod shreds;
 pub mod signing_keys;
 pub mod sources;

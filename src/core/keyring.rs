@@ -18,7 +18,7 @@ pub mod tree;
 
 pub use label::{
     answer_key, artefact_key, details_key, evidence_key, fingerprint, idempotency_key, note_key,
-    recovery_key, utterance_key, waiting_key,
+    recovery_key, rows_content, rows_key, utterance_key, waiting_key,
 };
 pub use note::{open_note, seal_note};
 pub use page::{Error, FAN_OUT, KeyPage, PageRow, PageSlot};

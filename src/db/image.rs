@@ -24,12 +24,15 @@ use serde::{
 pub use self::{
     key_tree::{entry_of, pack_of, page_of},
     rows::{
-        chunk, count, defer_references, find, find_all, first_row, insert, packs_of, unfilled,
-        upsert,
+        announced, chunk, count, defer_references, find, find_all, first_row, insert, packs_of,
+        unfilled, upsert,
     },
     table::Table,
 };
-use super::table::{ColumnKind, Value};
+use super::{
+    shared_rows::SharedRows,
+    table::{ColumnKind, TableRow as _, Value},
+};
 
 use crate::model::timeline::LogPoint;
 
@@ -76,6 +79,14 @@ impl Image {
                 column,
             }),
             (Err(_), _) => Err(InvalidImage::Row(table.name())),
+        }
+    }
+
+    /// Returns the image of this row.
+    pub fn of_shared(row: &SharedRows) -> Self {
+        Self {
+            table: Table::SharedRows,
+            values: row.values().into_iter().map(Value::into_owned).collect(),
         }
     }
 

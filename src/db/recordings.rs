@@ -437,6 +437,7 @@ pub async fn remove_artefacts(tx: &mut Tx, id: RecordingId) -> Result<(), Error>
 /// Returns whether any recording has this object, or it is a pack; otherwise it is an orphan.
 pub async fn has_object(tx: &mut Tx, object: ObjectId) -> Result<bool, Error> {
     const SQL: &str = "/* recordings.has_object */
-        SELECT (SELECT COUNT(*) FROM artefacts WHERE object_id = $1) + (SELECT COUNT(*) FROM packs WHERE object_id = $1)";
+        SELECT (SELECT COUNT(*) FROM artefacts WHERE object_id = $1) + (SELECT COUNT(*) FROM packs WHERE object_id = $1)
+          + (SELECT COUNT(*) FROM shared_rows WHERE object_id = $1)";
     Ok(tx.fetch_int(SQL, &[Arg::Text(&object.to_string())]).await? > 0)
 }

@@ -5,7 +5,7 @@
 use crate::{
     custody, db, keyring,
     model::{
-        id::{DatabaseId, ReceiptId, RecordingId, VaultId},
+        id::{DatabaseId, ObjectId, ReceiptId, RecordingId, VaultId},
         numerals::counted,
         timeline::LogPoint,
     },
@@ -228,6 +228,12 @@ pub enum Error {
          the vault in an empty database; a new vault needs its own store and custody"
     )]
     LostDatabase(String),
+    /// Rows that snapshots share are missing or altered.
+    #[error(
+        "`{0}` in the store of snapshots, with rows that snapshots share, is missing or not as it was \
+         written: the next snapshot writes these rows again"
+    )]
+    SharedRows(ObjectId),
     /// A recovery file is malformed.
     #[error("`{name}` in the store: {why}")]
     RecoveryFile {

@@ -5,11 +5,13 @@
 //!         position of that entry, place in the journal's chain, predecessor
 //! body:   one FLOE message, bound to the header, under HKDF(root page key, file id); lines of JSON
 //! ```
-//! Owns this envelope. A file becomes unreadable with the destruction of its epoch's root: only
+//! Owns this envelope. Lines of a snapshot may stand in objects that several snapshots name
+//! ([`included`]); whoever reads the file gets them in their place. A file becomes unreadable with the destruction of its epoch's root: only
 //! that root opens the key in its header. Refuses to know what the lines mean;
 //! [`snapshot`](super::snapshot) and [`journal`](super::journal) define that.
 
 mod begin;
+mod included;
 mod read;
 mod write;
 
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::{
     begin::BegunFile,
+    included::{IncludedObject, MAX_SIZE},
     read::{Front, RecoveryFile},
     write::Writing,
 };
@@ -112,7 +115,7 @@ pub(super) struct ChainPosition {
 impl Header {
     fn format_of(kind: RecoveryKind) -> &'static str {
         match kind {
-            RecoveryKind::Snapshot => "recvault/snapshot/2",
+            RecoveryKind::Snapshot => "recvault/snapshot/3",
             RecoveryKind::Journal => "recvault/journal/2",
         }
     }

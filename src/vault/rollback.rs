@@ -491,6 +491,7 @@ pub(super) fn is_unreadable(error: &Error) -> bool {
         error,
         Error::RecoveryFile { .. }
             | Error::Seal(_)
+            | Error::SharedRows(_)
             | Error::Keyring(_)
             | Error::Custody(custody::Error::NoRoot(_) | custody::Error::NotAuthentic)
             | Error::Store(store::Error::OutOfRange { .. })

@@ -134,7 +134,7 @@ impl Vault {
     /// valid: its public key stays in [`Self::keys`].
     ///
     /// # Errors
-    /// [`keyring::Error::Full`] inside after 122 replacements; the database's.
+    /// [`keyring::Error::Full`] inside after 121 replacements; the database's.
     pub async fn replace_signing_key(&self, actor: Initiator) -> Result<ReplacedKey, Error> {
         let replaced = self.0.unit("sign.replace_key", async |mut unit| {
             self.0.replace_signing_key(&mut unit, actor).await

@@ -5,6 +5,8 @@
 //! ["rec_…","sealed",…]        a row, as `db::image` writes it
 //! {"end":1234}                how many rows there were
 //! ```
+//! The rows of a recording stand with it, in the order in which the vault heard of them. What did
+//! not change since an earlier snapshot stands in objects that both name ([`shared`]).
 //! Small ciphertext that is in a pack ([`packs`](super::packs)) is left out. Owns the content of a
 //! snapshot and the criteria for verifying it: every line authentic and
 //! readable, none missing, the signing key and a sample of living record keys found by walking its
@@ -12,10 +14,11 @@
 //! that.
 
 mod sample;
+mod shared;
 
 use serde::{Deserialize, Serialize};
 
-use self::sample::Sample;
+use self::{sample::Sample, shared::Sharing};
 use super::{
     Inner, Vault,
     error::Error,
@@ -66,6 +69,8 @@ pub struct VerifiedSnapshot {
     pub keys: u64,
     /// Packs that it names; each is in the store.
     pub packs: u64,
+    /// Objects with rows that it shares with other snapshots; each was read.
+    pub shared: u64,
 }
 
 /// A snapshot in the store.
@@ -188,11 +193,14 @@ impl Inner {
                 }
                 begun => begun?,
             };
-            if let Err(error) = write_tables(&mut tx, &mut file).await {
+            let mut sharing = Sharing::of(self, &mut tx).await?;
+            if let Err(error) = write_tables(&mut tx, &mut file, &mut sharing).await {
                 file.abort().await;
                 return Err(error);
             }
             file.finish().await?;
+            drop(tx);
+            sharing.leave_others().await?;
             return Ok(name);
         }
     }
@@ -219,13 +227,18 @@ impl Inner {
         let root = file.root.clone();
         let mut sample = Sample::of(SAMPLE);
         let mut packs = Vec::new();
-        let rows = read(file, name, |row| {
+        let read = read(file, name, |row| {
             if row.table() == Table::Packs {
                 packs.push(image::pack_of(&row)?);
             }
             sample.take(&row)
         })
-        .await?;
+        .await;
+        if let Err(Error::SharedRows(object)) = &read {
+            // The next snapshot writes them again.
+            self.leave_shared(&[*object]).await?;
+        }
+        let (rows, objects) = read?;
         let keys = sample.walk(&root, self.id, &self.service.subject)?;
         let packs = self.check_packs(name, packs).await?;
         Ok(VerifiedSnapshot {
@@ -236,6 +249,7 @@ impl Inner {
             rows,
             keys,
             packs,
+            shared: objects,
         })
     }
 
@@ -276,6 +290,7 @@ impl Inner {
                 }
             }
         }
+        self.delete_left_rows().await?;
         self.delete_left_packs().await
     }
 
@@ -291,17 +306,31 @@ impl Inner {
                 }
             }
         }
+        self.delete_left_rows().await?;
         self.delete_left_packs().await
     }
 }
 
 /// Writes every row of every table, and the end.
-async fn write_tables(tx: &mut Tx, file: &mut Writing) -> Result<(), Error> {
+async fn write_tables(
+    tx: &mut Tx,
+    file: &mut Writing,
+    sharing: &mut Sharing<'_>,
+) -> Result<(), Error> {
     let mut rows = 0;
     for table in Table::ALL {
-        file.line(|out| push_line(out, &SnapshotLine::Table(table.name().into())))
-            .await?;
-        rows += write_rows(tx, file, table).await?;
+        rows += match table {
+            Table::Recordings => sharing.recordings(tx, file).await?,
+            // They stand with their recordings.
+            table if table.is_of_recordings() => 0,
+            Table::Audit => sharing.entries(tx, file).await?,
+            Table::SharedRows => sharing.list(tx, file).await?,
+            table => {
+                file.line(|out| push_line(out, &SnapshotLine::Table(table.name().into())))
+                    .await?;
+                write_rows(tx, file, table).await?
+            }
+        };
     }
     file.line(|out| push_line(out, &SnapshotLine::End(rows)))
         .await
@@ -339,12 +368,12 @@ async fn lines(file: &mut Writing, rows: &[Image]) -> Result<(), Error> {
 }
 
 /// Passes every row of a snapshot to `each`, in order, and checks that none is missing. Returns how
-/// many there were.
+/// many there were, and in how many objects that other snapshots may name, too.
 pub(super) async fn read(
     mut file: RecoveryFile,
     name: RecoveryName,
     mut each: impl FnMut(Image) -> Result<(), Error> + Send,
-) -> Result<u64, Error> {
+) -> Result<(u64, u64), Error> {
     let mut parser = LineParser::default();
     while let Some(line) = file.line().await? {
         if let Some(row) = parser.next(line).map_err(|why| Error::RecoveryFile {
@@ -354,10 +383,11 @@ pub(super) async fn read(
             each(row)?;
         }
     }
-    parser.end().map_err(|why| Error::RecoveryFile {
+    let rows = parser.end().map_err(|why| Error::RecoveryFile {
         name: name.to_string(),
         why,
-    })
+    })?;
+    Ok((rows, file.objects.len() as u64))
 }
 
 /// The grammar of the lines.

@@ -4,7 +4,7 @@ use recvault::model::crash;
 
 use crate::{
     book::{self, Entry},
-    crash_chats, crash_messages, crash_notice, crash_packs, crash_repeats, crash_rooms,
+    crash_chats, crash_messages, crash_notice, crash_packs, crash_repeats, crash_rooms, crash_rows,
     crash_sessions, crash_turn,
     database::Kind,
     invariants::{self, Found},
@@ -44,6 +44,7 @@ fn every_named_place_is_tried() {
         crash_packs::TRIED,
         crash_repeats::TRIED,
         crash_rooms::TRIED,
+        crash_rows::TRIED,
         crash_sessions::TRIED,
         &crash_turn::tried(),
         sources::TRIED,

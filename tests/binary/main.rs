@@ -30,6 +30,7 @@ mod crash_packs;
 mod crash_random;
 mod crash_repeats;
 mod crash_rooms;
+mod crash_rows;
 mod crash_sessions;
 mod crash_turn;
 mod database;

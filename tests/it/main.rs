@@ -52,6 +52,7 @@ mod revoking;
 mod rooms;
 mod service;
 mod sessions;
+mod sharing;
 mod shredding;
 mod signing;
 mod silence;

@@ -111,6 +111,7 @@ impl From<vault::Error> for Problem {
             | Error::OtherVault { .. }
             | Error::PolicyTwice { .. }
             | Error::RecoveryFile { .. }
+            | Error::SharedRows(_)
             | Error::Sandbox { .. }
             | Error::Seal(_)
             | Error::SharedStore { .. }

@@ -90,6 +90,9 @@ pub enum AuditEvent {
     /// stored anew.
     #[strum(to_string = "pack.left")]
     PackLeft,
+    /// Objects with rows that snapshots share are given up.
+    #[strum(to_string = "rows.left")]
+    RowsLeft,
     /// The root of an ended epoch is about to be destroyed.
     #[strum(to_string = "root.condemned")]
     RootCondemned,

@@ -1,6 +1,6 @@
 //! Labels: every derivation from a key is named here and nowhere else.
 
-use aws_lc_rs::hkdf;
+use aws_lc_rs::{hkdf, hmac};
 
 use super::tree::RootKey;
 use crate::{
@@ -39,6 +39,21 @@ pub fn fingerprint(record_key: &Key) -> String {
 /// so the file becomes unreadable with the epoch's root.
 pub fn recovery_key(root: &RootKey, file: ObjectId) -> Key {
     expand(&root.key, &[b"recvault/recovery/1", file.as_bytes()])
+}
+
+/// The key of rows that snapshots share, in one object:
+/// `HKDF-Expand(rows seed, "recvault/rows/1" ‖ object id)`. It outlives epochs, as the object does;
+/// each snapshot that names the object has the key.
+pub fn rows_key(seed: &Key, object: ObjectId) -> Key {
+    expand(seed, &[b"recvault/rows/1", object.as_bytes()])
+}
+
+/// Returns what the lines in such an object are recognised by, 64 lower-case hex digits:
+/// HMAC-SHA-256 under `HKDF-Expand(rows seed, "recvault/rows-content/1")`.
+pub fn rows_content(seed: &Key, lines: &[u8]) -> String {
+    let key = expand(seed, &[b"recvault/rows-content/1"]);
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
+    hex::encode(hmac::sign(&key, lines))
 }
 
 /// The key of the evidence of one statement of consent:

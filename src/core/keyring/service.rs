@@ -3,7 +3,7 @@
 //! Owns the assignment of slots. Refuses to know how the keys are used.
 //!
 //! ```text
-//! slot 0 subject key · 1 statement key · 2 evidence seed · 3 requests seed · 4, 5, … signing seeds, the last one counts
+//! slot 0 subject key · 1 statement key · 2 evidence seed · 3 requests seed · 4 rows seed · 5, 6, … signing seeds, the last one counts
 //! ```
 //!
 //! INVARIANT: none of them is derived from another, so that the signing key can be replaced, and
@@ -21,7 +21,8 @@ const SUBJECT: u8 = 0;
 const STATEMENT: u8 = 1;
 const EVIDENCE: u8 = 2;
 const REQUESTS: u8 = 3;
-const FIRST_SIGNING: u8 = 4;
+const ROWS: u8 = 4;
+const FIRST_SIGNING: u8 = 5;
 
 /// The keys of the service page that never change.
 pub struct ServiceKeys {
@@ -35,6 +36,8 @@ pub struct ServiceKeys {
     /// The seed of the keys of idempotent requests: see
     /// [`idempotency_key`](super::idempotency_key) and [`answer_key`](super::answer_key).
     pub requests: Key,
+    /// The seed of the keys of rows that snapshots share: see [`rows_key`](super::rows_key).
+    pub rows: Key,
 }
 
 impl ServiceKeys {
@@ -48,6 +51,7 @@ impl ServiceKeys {
             statement: page.key(STATEMENT)?,
             evidence: page.key(EVIDENCE)?,
             requests: page.key(REQUESTS)?,
+            rows: page.key(ROWS)?,
         })
     }
 
@@ -77,7 +81,7 @@ pub fn signing_seed(page: &KeyPage) -> Result<Key, Error> {
 /// its older copies still hold that seed.
 ///
 /// # Errors
-/// [`Error::Full`] after 122 replacements: the page always keeps a free slot, which locates the
+/// [`Error::Full`] after 121 replacements: the page always keeps a free slot, which locates the
 /// present seed.
 pub fn replace_signing_seed(page: &mut KeyPage, rng: &mut dyn CryptoRng) -> Result<Key, Error> {
     let before = last_signing(page)?;
@@ -117,6 +121,7 @@ mod tests {
             keys.statement,
             keys.evidence,
             keys.requests,
+            keys.rows,
             signing_seed(&page).unwrap(),
         ];
         for (at, key) in all.iter().enumerate() {
@@ -144,7 +149,7 @@ mod tests {
     fn the_page_never_fills_up() {
         let mut page = planted();
         let rng = &mut rand::rng();
-        for _ in 0..122 {
+        for _ in 0..121 {
             replace_signing_seed(&mut page, rng).unwrap();
         }
         let last = signing_seed(&page).unwrap();

@@ -84,6 +84,30 @@ async fn pages(tx: &mut Tx, after: Option<&Image>, limit: i64) -> Result<Vec<Ima
     Ok(found)
 }
 
+/// Returns the recordings after a given one, or the first ones, in the order in which the vault
+/// heard of them. Returns fewer than `limit` only at the end.
+///
+/// # Errors
+/// As [`chunk`].
+pub async fn announced(
+    tx: &mut Tx,
+    after: Option<&Image>,
+    limit: i64,
+) -> Result<Vec<Image>, Error> {
+    const FIRST: &str = "ORDER BY announced_at, id LIMIT $1";
+    const NEXT: &str = "WHERE (announced_at, id) > ($1, $2) ORDER BY announced_at, id LIMIT $3";
+    belongs(Table::Recordings, after)?;
+    let limit = Arg::Int(limit);
+    let name = "image.announced";
+    match after.and_then(|after| Some((after.int("announced_at")?, after.text("id")?))) {
+        None => rows(tx, name, Table::Recordings, FIRST, &[limit]).await,
+        Some((at, id)) => {
+            let args = [Arg::Int(at), Arg::Text(id), limit];
+            rows(tx, name, Table::Recordings, NEXT, &args).await
+        }
+    }
+}
+
 /// Returns the rows of one recording, token, policy (by digest) or page.
 ///
 /// # Errors

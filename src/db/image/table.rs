@@ -22,6 +22,7 @@ use crate::db::{
     principals::PrincipalRow,
     recordings::{SealedArtefact, StoredRecording},
     revocations::{StoredOutcome, StoredRevocation},
+    shared_rows::SharedRows,
     shreds::{StoredReceipt, StoredTombstone},
     signing_keys::SigningKeyRow,
     sources::StoredCopy,
@@ -104,6 +105,8 @@ travelling! {
     Gaps = StoredGap::TABLE,
     /// The audit log.
     Audit = StoredEntry::TABLE,
+    /// Objects with rows that snapshots share.
+    SharedRows = SharedRows::TABLE,
 }
 
 impl Table {
@@ -115,6 +118,13 @@ impl Table {
     /// Returns the moved table with this name, if there is one.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+
+    /// Returns whether its rows belong to recordings and change with them: a snapshot writes them
+    /// where it writes the recording. Work comes and goes by itself.
+    pub fn is_of_recordings(self) -> bool {
+        let of_recording = self.declaration().subject == Some("recording_id");
+        self == Self::Recordings || (of_recording && self != Self::Work)
     }
 
     /// Its columns, in the databases' order.

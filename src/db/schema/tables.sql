@@ -162,6 +162,20 @@ CREATE TABLE packs (
   left_seq BIGINT
 );
 
+-- Objects in the store of snapshots, each with rows that snapshots have in common
+-- (vault/snapshot/shared.rs). Their keys come from the vault's own key page.
+CREATE TABLE shared_rows (
+  object_id TEXT PRIMARY KEY,    -- obj_…: its name in the store; immutable
+  content TEXT NOT NULL,         -- keyed hash of its lines, lower-case hex; immutable
+  rows BIGINT NOT NULL,          -- immutable
+  size BIGINT NOT NULL,          -- bytes; 0 until it is in the store
+  begun_at BIGINT NOT NULL,      -- immutable
+  -- the timeline and number of the entry with which it was given up: from there on no snapshot names
+  -- it; null: it is in use
+  left_timeline BIGINT,
+  left_seq BIGINT
+);
+
 -- Sealed artefacts: in the store, or here where they are small.
 CREATE TABLE artefacts (
   recording_id TEXT NOT NULL REFERENCES recordings (id),

@@ -71,6 +71,16 @@ pub(in crate::db) enum Value<'a> {
 }
 
 impl Value<'_> {
+    /// Returns the same value, which borrows nothing.
+    pub(in crate::db) fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+            Self::Int(int) => Value::Int(int),
+            Self::Bytes(bytes) => Value::Bytes(Cow::Owned(bytes.into_owned())),
+        }
+    }
+
     /// Returns the same value without a copy.
     pub(in crate::db) fn borrowed(&self) -> Value<'_> {
         match self {

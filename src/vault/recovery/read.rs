@@ -1,13 +1,14 @@
 //! Reading a recovery file: authenticated at both ends before the first line, in bounded memory.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{num::NonZeroUsize, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Header, MAX_HEADER, Roots};
+use super::{Header, IncludedObject, MAX_HEADER, MAX_SIZE, Roots};
 use crate::{
     custody::Custody,
     keyring::{self, RootKey},
+    model::id::ObjectId,
     seal::{self, Layout, Opener, RecoveryContext, SegmentLength, Spans},
     secret::SecretBuffer,
     store::{RecoveryName, Store},
@@ -82,6 +83,8 @@ impl Front {
             spans,
             buffer,
             at: 0,
+            included: IncludedLines::default(),
+            objects: Vec::new(),
         })
     }
 }
@@ -100,6 +103,34 @@ pub(in crate::vault) struct RecoveryFile {
     spans: Spans,
     buffer: SecretBuffer,
     at: usize,
+    /// The lines of the object that the last line named, as far as they are not read.
+    included: IncludedLines,
+    /// The objects that lines named so far.
+    pub(in crate::vault) objects: Vec<ObjectId>,
+}
+
+/// Lines of an object that a file names.
+#[derive(Default)]
+struct IncludedLines {
+    lines: SecretBuffer,
+    at: usize,
+}
+
+impl IncludedLines {
+    /// Returns the place of the next line, without its line end; `None` after the last.
+    ///
+    /// # Errors
+    /// If the object does not end with a line end.
+    fn next(&mut self) -> Result<Option<Range<usize>>, Error> {
+        let rest = self.lines.get(self.at..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        let length = rest.iter().position(|byte| *byte == b'\n');
+        let end = self.at + length.ok_or(seal::Error::Truncated)?;
+        let start = std::mem::replace(&mut self.at, end + 1);
+        Ok(Some(start..end))
+    }
 }
 
 impl RecoveryFile {
@@ -119,11 +150,39 @@ impl RecoveryFile {
         front.open(root).await
     }
 
-    /// Returns the next line, without its line end; `None` after the last.
+    /// Returns the next line, without its line end; `None` after the last. The lines of an object
+    /// that a line names stand in its place.
     ///
     /// # Errors
-    /// [`Error::Seal`] if the next bytes are not authentic; the store's.
+    /// [`Error::Seal`] if the next bytes are not authentic; [`Error::SharedRows`] if those of an
+    /// object are not, or it is not there; the store's.
     pub(in crate::vault) async fn line(&mut self) -> Result<Option<&[u8]>, Error> {
+        loop {
+            if let Some(place) = self.included.next()? {
+                return Ok(self.included.lines.get(place));
+            }
+            let Some(place) = self.own_line().await? else {
+                return Ok(None);
+            };
+            let line = self.buffer.get(place.clone()).unwrap_or_default();
+            if !IncludedObject::is_named_by(line) {
+                return Ok(self.buffer.get(place));
+            }
+            let object = IncludedObject::parse(line).map_err(|why| Error::RecoveryFile {
+                name: self.name.to_string(),
+                why,
+            })?;
+            let mut lines = SecretBuffer::with_capacity(MAX_SIZE / 8);
+            object
+                .read(&self.store, self.header.vault, &mut lines)
+                .await?;
+            self.objects.push(object.object);
+            self.included = IncludedLines { lines, at: 0 };
+        }
+    }
+
+    /// Returns the place of the next line in the buffer, without its line end.
+    async fn own_line(&mut self) -> Result<Option<Range<usize>>, Error> {
         let mut looked = self.at;
         let end = loop {
             let fresh = self.buffer.get(looked..).unwrap_or_default();
@@ -141,7 +200,7 @@ impl RecoveryFile {
             }
         };
         let start = std::mem::replace(&mut self.at, end + 1);
-        Ok(self.buffer.get(start..end))
+        Ok(Some(start..end))
     }
 
     /// Drops the lines that were returned and opens the next piece. Returns false at the end.

@@ -79,6 +79,19 @@ impl Writing {
         }
     }
 
+    /// Adds lines, each with its line end.
+    ///
+    /// # Errors
+    /// As [`Self::line`].
+    pub(in crate::vault) async fn lines(&mut self, lines: &[u8]) -> Result<(), Error> {
+        self.lines.extend_from_slice(lines);
+        if self.lines.len() >= PIECE {
+            self.seal().await
+        } else {
+            Ok(())
+        }
+    }
+
     /// Makes the file durable, and only then visible. Returns the number of bytes written.
     ///
     /// # Errors

@@ -64,6 +64,18 @@ impl NewEntry {
         )
     }
 
+    /// So many objects with rows that snapshots share are given up: the newest snapshot names none
+    /// of them.
+    pub fn rows_left(at: Timestamp, objects: usize) -> Self {
+        Self::new(
+            at,
+            Initiator::Vault,
+            AuditEvent::RowsLeft,
+            None,
+            json!({ "objects": objects }),
+        )
+    }
+
     /// Every root but that of this epoch is about to be destroyed.
     pub fn root_condemned(at: Timestamp, kept: u64) -> Self {
         Self::new(

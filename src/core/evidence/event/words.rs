@@ -31,6 +31,7 @@ impl AuditEvent {
             Self::PackLeft => {
                 "a pack of small ciphertext was given up, and what lives of it is stored anew"
             }
+            Self::RowsLeft => "objects with rows that snapshots share were given up",
             Self::RootCondemned => "the root key of a former epoch is about to be destroyed",
             Self::RootDestroyed => "the root key of a former epoch was destroyed",
             Self::KeysRotated => "pages of the key tree are to get new keys",
