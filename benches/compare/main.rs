@@ -36,6 +36,7 @@ mod plan;
 mod playback;
 mod service;
 mod table;
+mod thread;
 
 use std::{
     error::Error,

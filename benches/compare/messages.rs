@@ -35,6 +35,7 @@ use super::{
     plan::{Plan, clear},
     service::{Home, count},
     table::{Row, Table, quantile, rate, time},
+    thread,
 };
 
 /// Texts of one run of the load generator, which makes all of them first.
@@ -86,6 +87,14 @@ async fn among(folder: &Path, texts: usize, table: &mut Table) -> Result<(), Fai
         paced_row(&paced),
         size_row(texts, &plain),
     ])?;
+
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let service = home
+        .serve(&format!("http://{}", silent.local_addr()?), None)
+        .await?;
+    let page = thread::measure(&home, &service, texts).await;
+    service.stop()?;
+    table.add(vec![page?])?;
 
     let mut app = home.app().await?;
     let (flow, committers) = app.flow().await?;
