@@ -37,7 +37,7 @@ use recvault::{
         id::{HolderId, RecordingId},
         media::SourceRef,
         recording::{DiscoveredBy, Recording},
-        subject::{Address, Conversation},
+        subject::{Address, Conversation, PartyScope},
         time::Clock,
         transcript::{Said, Sentence, Transcript},
     },
@@ -285,12 +285,25 @@ async fn story(words: &Needle, number: &Needle) -> (Needle, Needle) {
                 .also(action::Revoke)
                 .as_ref(),
         );
-        parties::name(&mut unit, &call, &[party], &vouched, app.clock.now())
-            .await
-            .unwrap();
+        parties::name(
+            &mut unit,
+            &call,
+            &PartyScope::Every,
+            &[party],
+            &vouched,
+            app.clock.now(),
+        )
+        .await
+        .unwrap();
         assert!(
             vault
-                .keep_details(&mut unit, &call, &told(), Keeping::Waits, app.clock.now())
+                .keep_details(
+                    &mut unit,
+                    (&call, &PartyScope::Every),
+                    &told(),
+                    Keeping::Waits,
+                    app.clock.now()
+                )
                 .await
                 .unwrap()
         );

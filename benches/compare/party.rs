@@ -10,7 +10,7 @@ use super::Failure;
 /// Gives each recording a call of its own, and each call this person.
 const SQL: [&str; 2] = [
     "UPDATE recordings SET call_sid = 'CA' || substr(id, 5) WHERE id IN (SELECT key FROM json_each($1)) AND $2 <> ''",
-    "INSERT INTO parties (conversation, leg, subject, named_at) SELECT 'CA' || substr(key, 5), 'caller', $2, 0 FROM json_each($1) AS named",
+    "INSERT INTO parties (conversation, account, leg, subject, named_at) SELECT 'CA' || substr(key, 5), '*', 'caller', $2, 0 FROM json_each($1) AS named",
 ];
 
 /// Names a person as a party of the calls of these recordings, in the database of this URL; `base`

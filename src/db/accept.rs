@@ -1,6 +1,9 @@
 //! Announcements: durable storage of callbacks, many in one transaction.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use const_format::formatcp;
 
@@ -8,6 +11,7 @@ use super::{
     error::Error,
     group_commit::{self, CommitFailure, GroupCommit, GroupReceiver, GroupSender},
     open::Db,
+    parties, recordings, revocations,
     table::TableRow as _,
     tx::Arg,
     unit::Unit,
@@ -22,7 +26,7 @@ use crate::{
         media::{MediaKind, SourceRef},
         name::{Label, LegName, Tier},
         recording::DiscoveredBy,
-        sid::{CallSid, ConferenceSid},
+        sid::{AccountSid, CallSid, ConferenceSid},
         subject::Conversation,
         text::LabelValue,
         time::Timestamp,
@@ -133,6 +137,12 @@ ON CONFLICT (id) DO UPDATE SET
   encryption = CASE WHEN recordings.state <> 'sealed' THEN COALESCE(recordings.encryption, excluded.encryption) END
 WHERE recordings.state <> 'shredded'";
 
+/// Sealed recordings that are dated as these announcements tell, perhaps only now. Runs after
+/// [`ANNOUNCE`], which has locked the rows.
+const DATED: &str = "/* accept.dated */
+SELECT recordings.id FROM json_each($1) AS announced JOIN recordings ON recordings.id = announced.key
+WHERE recordings.state = 'sealed' AND recordings.collected_at = CAST(value->>'started_at' AS BIGINT)";
+
 /// Runs after [`ANNOUNCE`], which has locked the rows.
 const REFUSED: &str = "/* accept.refused */
 SELECT recordings.id FROM json_each($1) AS announced JOIN recordings ON recordings.id = announced.key WHERE recordings.state = 'shredded'";
@@ -192,6 +202,7 @@ impl<N: Fn() -> Timestamp + Send + Sync> GroupCommit<Announcement> for Announcin
         self.db
             .unit("accept.commit", async |mut unit| {
                 unit.without_entry("what is announced is told when it is sealed");
+                share_names(&mut unit, batch).await?;
                 announce(&mut unit, batch, Then::Fetch, now).await?;
                 crash::point("accept.before_commit");
                 Ok::<_, Error>(())
@@ -211,7 +222,48 @@ pub enum Then {
     Seal,
 }
 
-/// Adds announcements to the catalogue.
+/// Locks the accounts and conversations of announcements until the unit ends, before any row: a
+/// revocation that is begun meanwhile sees what they date back, or is seen by it.
+///
+/// # Errors
+/// Any database error.
+pub async fn share_names(unit: &mut Unit, told: &[&Announcement]) -> Result<(), Error> {
+    let accounts: BTreeSet<&AccountSid> =
+        told.iter().map(|told| told.source_ref.account()).collect();
+    let of = |told: &&Announcement| {
+        let call = told.call.clone().map(Conversation::Call);
+        let conference = told.conference.clone().map(Conversation::Conference);
+        call.into_iter()
+            .chain(conference)
+            .chain(told.thread.clone())
+            .collect::<Vec<_>>()
+    };
+    let conversations: BTreeSet<Conversation> = told.iter().flat_map(of).collect();
+    let conversations: Vec<Conversation> = conversations.into_iter().collect();
+    parties::share(unit, accounts, &conversations).await
+}
+
+/// Has revocations reach what later news dated to before them. What is not sealed yet is checked when
+/// it is.
+async fn reach_again(unit: &mut Unit, told: &[Arg<'_>], now: Timestamp) -> Result<(), Error> {
+    let rows = unit.fetch_all(DATED, told).await?;
+    let ids = rows.iter().map(|row| row.parse("recordings", "id", "id"));
+    let ids: Vec<RecordingId> = ids.collect::<Result<_, Error>>()?;
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let dated = recordings::find_all(unit, &ids).await?;
+    let earliest = dated.iter().map(|recording| recording.collected_at).min();
+    match earliest {
+        Some(earliest) if revocations::is_any_since(unit, earliest).await? => {
+            revocations::reach_again_dated(unit, &dated, now).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Adds announcements to the catalogue. The unit holds the names of their conversations
+/// ([`share_names`]).
 ///
 /// # Errors
 /// [`Error::Unstorable`] if one of them contains U+0000; any database error.
@@ -224,6 +276,7 @@ pub async fn announce(
     let document = document(announcements.iter().copied());
     let args = [Arg::Text(&document), Arg::Int(now.as_millis())];
     unit.execute(ANNOUNCE, &args).await?;
+    reach_again(unit, &args[..1], now).await?;
     if then == Then::Fetch {
         unit.execute(ENQUEUE, &args).await?;
     }

@@ -78,6 +78,7 @@ mod pages;
 mod principals;
 mod retention;
 mod revocations;
+mod scopes;
 mod sessions;
 mod shreds;
 mod sources;

@@ -6,7 +6,7 @@ use const_format::formatcp;
 
 use super::{
     error::Error,
-    parties::{self, Vouched},
+    parties::{self, PartyNaming, Vouched},
     table::{TableRow, table},
     tx::{Arg, Tx, set},
 };
@@ -17,6 +17,7 @@ use crate::{
         id::{ConsentId, RecordingId, SubjectId},
         name::{LegName, Purpose},
         recording::Recording,
+        sid::AccountSid,
         subject::{Conversation, Party},
         time::Timestamp,
     },
@@ -28,12 +29,22 @@ use crate::{
 pub struct ConsentRow {
     /// The statement.
     pub statement: Statement,
+    /// The accounts for whose recordings it counts; empty means all. A callback speaks for its own
+    /// account only.
+    pub accounts: BTreeSet<AccountSid>,
     /// The sealed address and reference to the evidence; empty if there is neither.
     pub evidence: Vec<u8>,
     /// The actor who reported it.
     pub recorded_by: Actor,
     /// The accounts whose recordings a refusal releases for shredding when their quarantine ends.
     pub vouched: Vouched,
+}
+
+impl ConsentRow {
+    /// Returns whether it counts for the recordings of an account.
+    pub fn counts_for(&self, account: &AccountSid) -> bool {
+        self.accounts.is_empty() || self.accounts.contains(account)
+    }
 }
 
 /// Ids looked up by one query.
@@ -50,6 +61,7 @@ table! {
         subject: Option<SubjectId> = "subject",
         conversation: Option<Conversation> = "conversation",
         leg: Option<LegName> = "leg",
+        accounts: BTreeSet<AccountSid> = "accounts",
         purposes: BTreeSet<Purpose> = "purposes",
         answer: Answer = "answer",
         method: Method = "method",
@@ -114,6 +126,7 @@ impl From<&ConsentRow> for StoredConsent {
             subject,
             conversation,
             leg,
+            accounts: row.accounts.clone(),
             purposes: said.purposes,
             answer: said.answer,
             method: said.method,
@@ -150,6 +163,7 @@ impl TryFrom<StoredConsent> for ConsentRow {
         };
         Ok(Self {
             statement,
+            accounts: row.accounts,
             evidence: row.evidence,
             recorded_by: row.recorded_by,
             vouched: Vouched::kept(row.vouched_for),
@@ -157,17 +171,9 @@ impl TryFrom<StoredConsent> for ConsentRow {
     }
 }
 
-/// Returns every statement about these people or conversations, in no order.
+/// Returns every statement about these people or conversations, in no order, for whichever account
+/// it counts.
 pub async fn find(
-    tx: &mut Tx,
-    subjects: &[SubjectId],
-    conversations: &[Conversation],
-) -> Result<Vec<Statement>, Error> {
-    let rows = find_rows(tx, subjects, conversations).await?;
-    Ok(rows.into_iter().map(|row| row.statement).collect())
-}
-
-async fn find_rows(
     tx: &mut Tx,
     subjects: &[SubjectId],
     conversations: &[Conversation],
@@ -202,7 +208,8 @@ pub async fn page(
         SELECT {COLUMNS} FROM consents
         WHERE id IN (SELECT id FROM consents WHERE subject = $1
             UNION SELECT consents.id FROM parties JOIN consents ON consents.conversation = parties.conversation
-            WHERE parties.subject = $1 AND (consents.leg IS NULL OR consents.leg = parties.leg))
+            WHERE parties.subject = $1 AND (consents.leg IS NULL OR consents.leg = parties.leg)
+              AND (parties.account = '*' OR consents.accounts = '[]' OR consents.accounts LIKE '%' || parties.account || '%'))
           AND (recorded_at, id) > ($2, $3)
         ORDER BY recorded_at, id LIMIT $4"
     );
@@ -251,16 +258,16 @@ async fn gather_those(
     let conversations: Vec<Conversation> = conversations.into_iter().collect();
     let mut named = BTreeMap::new();
     for conversations in conversations.chunks(LOOKED_UP) {
-        named.extend(parties::with_vouched(tx, conversations).await?);
+        named.extend(parties::namings(tx, conversations).await?);
     }
     let subjects: BTreeSet<SubjectId> = named
         .values()
         .flatten()
-        .filter_map(|(party, _): &(Party, Vouched)| party.subject)
+        .filter_map(|named: &PartyNaming| named.party.subject)
         .collect();
     let subjects: Vec<SubjectId> = subjects.into_iter().collect();
     let mut said: BTreeMap<Whose, Vec<ConsentRow>> = BTreeMap::new();
-    for row in find_rows(tx, &subjects, &conversations).await? {
+    for row in find(tx, &subjects, &conversations).await? {
         said.entry(Whose::of(&row.statement)).or_default().push(row);
     }
     let consents = |recording: &Recording| {
@@ -269,10 +276,12 @@ async fn gather_those(
             .iter()
             .filter_map(|conversation| named.get(conversation))
             .map(|named| {
-                let counted = named
-                    .iter()
-                    .filter(|(party, by)| recording.is_of(party) && counts(by, recording));
-                counted.map(|(party, _)| party.clone()).collect()
+                let counted = named.iter().filter(|named| {
+                    named.scope.is_for(recording.account())
+                        && recording.is_of(&named.party)
+                        && counts(&named.vouched, recording)
+                });
+                parties::together(counted.cloned())
             })
             .find(|parties: &Vec<Party>| !parties.is_empty())
             .unwrap_or_default();
@@ -285,6 +294,7 @@ async fn gather_those(
         let statements = keys
             .filter_map(|key| said.get(&key))
             .flatten()
+            .filter(|row| row.counts_for(recording.account()))
             .filter(|row| !row.statement.answer.is_no() || counts(&row.vouched, recording))
             .map(|row| row.statement.clone())
             .collect();

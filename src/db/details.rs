@@ -12,7 +12,12 @@ use super::{
     table::{TableRow as _, table},
     tx::{Arg, Tx, set},
 };
-use crate::model::{id::RecordingId, name::LegName, subject::Conversation, time::Timestamp};
+use crate::model::{
+    id::RecordingId,
+    name::LegName,
+    subject::{Conversation, PartyScope},
+    time::Timestamp,
+};
 
 table! {
     "details" { subject: Some("recording_id") }
@@ -92,15 +97,17 @@ pub async fn remove(tx: &mut Tx, ids: &[RecordingId]) -> Result<(), Error> {
     tx.execute(SQL, &[Arg::Text(&set(ids))]).await.map(|_| ())
 }
 
-/// Returns the sealed recordings whose parties are those of this conversation, in the order of
-/// their ids: those of a conference, and those of a call unless its conference has named parties.
+/// Returns the sealed recordings whose parties are those of this conversation, as they are named in
+/// this scope, in the order of their ids: those of a conference, and those of a call unless its
+/// conference has named parties.
 pub async fn sealed_of(
     tx: &mut Tx,
+    scope: &PartyScope,
     conversation: &Conversation,
 ) -> Result<Vec<RecordingId>, Error> {
     let clause = match conversation {
         Conversation::Call(_) => {
-            "call_sid = $1 AND (conference_sid IS NULL OR NOT EXISTS (SELECT 1 FROM parties WHERE conversation = conference_sid))"
+            "call_sid = $1 AND (conference_sid IS NULL OR NOT EXISTS (SELECT 1 FROM parties WHERE conversation = conference_sid AND parties.account IN ('*', recordings.account)))"
         }
         Conversation::Conference(_) => "conference_sid = $1",
         Conversation::Thread(_) | Conversation::Chat(_) | Conversation::Room(_) => "thread = $1",
@@ -108,11 +115,10 @@ pub async fn sealed_of(
         Conversation::Session(_) => "thread = $1 AND call_sid IS NULL",
     };
     let sql = format!(
-        "/* details.sealed_of */ SELECT id FROM recordings WHERE {clause} AND state = 'sealed' ORDER BY id"
+        "/* details.sealed_of */ SELECT id FROM recordings WHERE {clause} AND ($2 = '*' OR account = $2) AND state = 'sealed' ORDER BY id"
     );
-    let rows = tx
-        .fetch_all(&sql, &[Arg::Text(conversation.as_str())])
-        .await?;
+    let args = [Arg::Text(conversation.as_str()), Arg::Text(scope.as_str())];
+    let rows = tx.fetch_all(&sql, &args).await?;
     rows.iter()
         .map(|row| row.parse("recordings", "id", "id"))
         .collect()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     error::Error,
-    parties::is_of_party,
+    parties::{counts_for, is_of_party},
     tx::{Arg, Tx, set},
 };
 use crate::model::{
@@ -27,7 +27,9 @@ pub async fn recordings(
         "/* exports.recordings */
         SELECT id FROM (
           SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
-          WHERE parties.subject = $1 AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
+          WHERE parties.subject = $1 AND ",
+        counts_for!(),
+        " AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
           UNION
           SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation
           WHERE parties.subject = $1 AND ",
@@ -35,7 +37,9 @@ pub async fn recordings(
         " AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
           UNION
           SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation
-          WHERE parties.subject = $1 AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
+          WHERE parties.subject = $1 AND ",
+        counts_for!(),
+        " AND ($4 = '{}' OR recordings.account IN (SELECT key FROM json_each($4)))
         ) AS theirs WHERE id > $2 ORDER BY id LIMIT $3"
     );
     let subject = subject.to_string();

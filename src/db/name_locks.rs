@@ -34,7 +34,9 @@ impl LockName {
         match target {
             Target::Subject(subject) => Some(Self::Subject(*subject)),
             Target::Account(account) => Some(Self::Account(account.clone())),
-            Target::Conversation(conversation) => Some(Self::Conversation(conversation.clone())),
+            Target::Conversation(conversation) | Target::Place(conversation, _) => {
+                Some(Self::Conversation(conversation.clone()))
+            }
             Target::Recording(_) => None,
         }
     }

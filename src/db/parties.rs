@@ -1,13 +1,24 @@
 //! The parties of conversations.
 //!
 //! INVARIANTS
+//! - A naming counts for the recordings of the account that told of it, or of every account if who
+//!   named may see all of them ([`PartyScope`]). The same id of a conversation, told by another
+//!   account, is another conversation.
 //! - A known party stays the same person; only [`correct`] replaces one.
 //! - A caller without the `revoke` action cannot extend an existing revocation: each leg has the
 //!   accounts for which its naming was [vouched](Vouched).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod naming;
+mod vouched;
+
+use std::collections::BTreeMap;
 
 use const_format::formatcp;
+
+pub use self::{
+    naming::{Naming, name},
+    vouched::Vouched,
+};
 
 use super::{
     error::Error,
@@ -15,15 +26,12 @@ use super::{
     table::{TableRow as _, table},
     tx::{Arg, Tx, set},
 };
-use crate::{
-    model::{
-        id::SubjectId,
-        name::LegName,
-        sid::AccountSid,
-        subject::{Conversation, Party, Presence},
-        time::Timestamp,
-    },
-    policy::{Permit, action},
+use crate::model::{
+    id::SubjectId,
+    name::LegName,
+    sid::AccountSid,
+    subject::{Conversation, Party, PartyScope, Presence},
+    time::Timestamp,
 };
 
 table! {
@@ -33,6 +41,7 @@ table! {
     pub(super) struct StoredParty {
         key {
             pub(super) conversation: Conversation = "conversation",
+            pub(super) scope: PartyScope = "account",
             pub(super) leg: LegName = "leg",
         }
         subject: Option<SubjectId> = "subject",
@@ -45,80 +54,24 @@ table! {
     }
 }
 
-/// The condition under which a recording is of a party: they wrote it, or were there when it was
+/// The condition under which the naming of a party counts for a recording. As
+/// [`PartyScope::is_for`].
+macro_rules! counts_for {
+    () => {
+        "parties.account IN ('*', recordings.account)"
+    };
+}
+pub(in crate::db) use counts_for;
+
+/// The condition under which a recording is of a party: the naming counts for it, and they wrote it, or were there when it was
 /// made. As [`Recording::is_of`](crate::model::recording::Recording::is_of).
 macro_rules! is_of_party {
     () => {
-        "(recordings.author = parties.leg OR (recordings.kind <> 'video-track' AND (parties.joined_at IS NULL OR parties.joined_at <= COALESCE(recordings.started_at, recordings.collected_at))
-              AND (parties.left_at IS NULL OR parties.left_at >= COALESCE(recordings.started_at, recordings.collected_at))))"
+        "(parties.account IN ('*', recordings.account) AND (recordings.author = parties.leg OR (recordings.kind <> 'video-track' AND (parties.joined_at IS NULL OR parties.joined_at <= COALESCE(recordings.started_at, recordings.collected_at))
+              AND (parties.left_at IS NULL OR parties.left_at >= COALESCE(recordings.started_at, recordings.collected_at)))))"
     };
 }
 pub(in crate::db) use is_of_party;
-
-/// The accounts for which a naming extends earlier revocations. Derived from a `revoke` permit;
-/// empty without one, and then the recordings that the naming would release wait for a caller with
-/// the permit. A later revocation reaches every leg that is named by then.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Vouched(String);
-
-impl Vouched {
-    /// Stands for all accounts.
-    const FOR_ALL: &str = "*";
-
-    /// Wraps the stored text.
-    pub(super) fn kept(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The stored text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Returns whether it includes this account.
-    pub fn is_for(&self, account: &AccountSid) -> bool {
-        self.0 == Self::FOR_ALL || self.0.contains(account.as_str())
-    }
-
-    /// The accounts of a `revoke` permit; none without one.
-    pub fn by(revoke: Option<&Permit<action::Revoke>>) -> Self {
-        revoke.map_or_else(
-            || Self(String::new()),
-            |permit| Self::of_accounts(permit.accounts()),
-        )
-    }
-
-    /// The accounts that a revocation is limited to; an empty set means all.
-    pub fn of_accounts(accounts: &BTreeSet<AccountSid>) -> Self {
-        if accounts.is_empty() {
-            return Self(Self::FOR_ALL.into());
-        }
-        let accounts: Vec<&str> = accounts.iter().map(AccountSid::as_str).collect();
-        Self(accounts.join(" "))
-    }
-
-    /// Returns the stored text after both are combined; `None` if `before` includes all of it
-    /// already.
-    fn beyond(&self, before: &str) -> Option<String> {
-        let is_known = |account: &str| before == Self::FOR_ALL || before.contains(account);
-        let new: Vec<&str> = self.0.split(' ').filter(|new| !is_known(new)).collect();
-        match (new.is_empty(), self.0 == Self::FOR_ALL) {
-            (true, _) => None,
-            (false, true) => Some(self.0.clone()),
-            (false, false) => Some(format!("{before} {}", new.join(" ")).trim().to_owned()),
-        }
-    }
-}
-
-/// The result of naming parties of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Naming {
-    /// The names were accepted. The count is of the legs that changed: new legs, legs that became
-    /// known, got a channel or a presence, or are vouched for more accounts.
-    Done(usize),
-    /// Nothing was written: these legs have other parties.
-    Taken(Vec<LegName>),
-}
 
 /// Returns whether a subject is a party of any conversation.
 ///
@@ -131,157 +84,6 @@ pub async fn is_anybody(tx: &mut Tx, subject: SubjectId) -> Result<bool, Error> 
         .fetch_all(SQL, &[Arg::Text(&subject.to_string())])
         .await?
         .is_empty())
-}
-
-/// Names parties: inserts new legs, identifies parties that were unknown, and adds channels. Naming
-/// the same parties again changes nothing, and a known party does not become unknown.
-///
-/// # Errors
-/// [`Error::Conflict`] if another writer named the same leg meanwhile. A retry of the unit finds
-/// it.
-pub async fn name(
-    tx: &mut Tx,
-    conversation: &Conversation,
-    parties: &[Party],
-    vouched: &Vouched,
-    now: Timestamp,
-) -> Result<Naming, Error> {
-    const SQL: &str = formatcp!(
-        "/* parties.name */ {}
-        ON CONFLICT (conversation, leg) DO UPDATE
-        SET subject = excluded.subject, named_at = excluded.named_at, channel = COALESCE(parties.channel, excluded.channel),
-          vouched_for = excluded.vouched_for, joined_at = excluded.joined_at, left_at = excluded.left_at
-        WHERE parties.subject IS NULL AND excluded.subject IS NOT NULL",
-        StoredParty::INSERT
-    );
-    const CHANNEL: &str = "/* parties.note_channel */
-        UPDATE parties SET channel = $3 WHERE conversation = $1 AND leg = $2 AND channel IS NULL";
-    const PRESENCE: &str = "/* parties.note_presence */
-        UPDATE parties SET joined_at = $3, left_at = $4 WHERE conversation = $1 AND leg = $2";
-    let subjects = parties.iter().filter_map(|party| party.subject);
-    lock(tx, conversation, subjects).await?;
-    let known = of(tx, std::slice::from_ref(conversation))
-        .await?
-        .remove(conversation)
-        .unwrap_or_default();
-    let mut known: BTreeMap<LegName, Party> = known
-        .into_iter()
-        .map(|party| (party.leg.clone(), party))
-        .collect();
-    let mut fresh = BTreeMap::new();
-    let mut heard = BTreeMap::new();
-    let mut present = BTreeMap::new();
-    let mut taken = Vec::new();
-    for party in parties {
-        let before = known.get(&party.leg).cloned();
-        let presence = before.as_ref().map_or(party.presence, |before| {
-            before.presence.with(party.presence)
-        });
-        match (before.as_ref().map(|before| before.subject), party.subject) {
-            (None, _) | (Some(None), Some(_)) => {
-                let channel = before.and_then(|before| before.channel).or(party.channel);
-                known.insert(
-                    party.leg.clone(),
-                    Party {
-                        channel,
-                        presence,
-                        ..party.clone()
-                    },
-                );
-                let party = party.clone();
-                fresh.insert(party.leg.clone(), Party { presence, ..party });
-            }
-            (Some(Some(theirs)), Some(ours)) if theirs != ours => taken.push(party.leg.clone()),
-            (Some(_), _) => {
-                if let (Some(channel), Some(None)) =
-                    (party.channel, before.as_ref().map(|before| before.channel))
-                {
-                    heard.insert(party.leg.clone(), channel);
-                }
-                if before.is_some_and(|before| before.presence != presence) {
-                    present.insert(party.leg.clone(), presence);
-                }
-            }
-        }
-    }
-    if !taken.is_empty() {
-        return Ok(Naming::Taken(taken));
-    }
-    heard.retain(|leg, _| !fresh.contains_key(leg));
-    present.retain(|leg, _| !fresh.contains_key(leg));
-    for (leg, party) in &fresh {
-        let row = StoredParty {
-            conversation: conversation.clone(),
-            leg: leg.clone(),
-            subject: party.subject,
-            named_at: named_at(tx, party.subject, vouched, now).await?,
-            vouched_for: vouched.0.clone(),
-            channel: party.channel,
-            sealed: Vec::new(),
-            joined_at: party.presence.joined_at,
-            left_at: party.presence.left_at,
-        };
-        if tx.insert_row(SQL, &row, &[]).await? != 1 {
-            return Err(Error::Conflict);
-        }
-    }
-    for (leg, channel) in &heard {
-        tx.execute(
-            CHANNEL,
-            &[
-                Arg::Text(conversation.as_str()),
-                Arg::Text(leg.as_str()),
-                Arg::Int((*channel).into()),
-            ],
-        )
-        .await?;
-    }
-    for (leg, presence) in &present {
-        let [joined, left] = [presence.joined_at, presence.left_at]
-            .map(|at| Arg::MaybeInt(at.map(Timestamp::as_millis)));
-        let place = [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str())];
-        tx.execute(PRESENCE, &[place.as_slice(), &[joined, left]].concat())
-            .await?;
-    }
-    let named = parties
-        .iter()
-        .filter(|party| !fresh.contains_key(&party.leg));
-    // A naming without a subject does not confirm who the known party is.
-    let is_unknown = |leg| known.get(leg).is_some_and(|place| place.subject.is_none());
-    let mut confirmed = 0;
-    for party in named.filter(|party| party.subject.is_some() || is_unknown(&party.leg)) {
-        confirmed += usize::from(vouch(tx, conversation, &party.leg, vouched).await?);
-    }
-    Ok(Naming::Done(
-        fresh.len() + heard.len() + present.len() + confirmed,
-    ))
-}
-
-/// Extends the vouching of an existing party. Returns whether it changed.
-async fn vouch(
-    tx: &mut Tx,
-    conversation: &Conversation,
-    leg: &LegName,
-    vouched: &Vouched,
-) -> Result<bool, Error> {
-    const BEFORE: &str = "/* parties.vouched_before */ SELECT vouched_for FROM parties WHERE conversation = $1 AND leg = $2";
-    const SQL: &str = "/* parties.vouch */ UPDATE parties SET vouched_for = $3 WHERE conversation = $1 AND leg = $2 AND vouched_for = $4";
-    let place = [Arg::Text(conversation.as_str()), Arg::Text(leg.as_str())];
-    let before = tx
-        .fetch_first(BEFORE, &place)
-        .await?
-        .map(|row| row.text("vouched_for"))
-        .transpose()?;
-    let before = before.unwrap_or_default();
-    let Some(after) = vouched.beyond(&before) else {
-        return Ok(false);
-    };
-    let [conversation, leg] = place;
-    let args = [conversation, leg, Arg::Text(&after), Arg::Text(&before)];
-    match tx.execute(SQL, &args).await? {
-        1 => Ok(true),
-        _ => Err(Error::Conflict),
-    }
 }
 
 /// Locks a conversation and the people who are to be named in it for the rest of the unit, before
@@ -310,8 +112,9 @@ pub async fn share(
     let names = conversations.iter().cloned().map(LockName::Conversation);
     name_locks::share(tx, &names.chain(accounts).collect()).await?;
     // Nobody else is named in these conversations any more.
-    let parties = of(tx, conversations).await?;
-    let people = parties.values().flatten().filter_map(|party| party.subject);
+    let named = namings(tx, conversations).await?;
+    let people = named.values().flatten();
+    let people = people.filter_map(|named| named.party.subject);
     name_locks::share(tx, &people.map(LockName::Subject).collect()).await
 }
 
@@ -325,7 +128,7 @@ async fn named_at(
     now: Timestamp,
 ) -> Result<Timestamp, Error> {
     const SQL: &str = "/* parties.revoked_last */ SELECT COALESCE(MAX(revoked_at), 0) FROM revocations WHERE target = $1";
-    let Some(subject) = subject.filter(|_| vouched.0 != Vouched::FOR_ALL) else {
+    let Some(subject) = subject.filter(|_| vouched.as_str() != Vouched::FOR_ALL) else {
         return Ok(now);
     };
     let last = tx
@@ -344,58 +147,80 @@ pub(super) async fn named_last(tx: &mut Tx, subject: SubjectId) -> Result<Timest
     Ok(Timestamp::from_millis(last))
 }
 
-/// Replaces the party of a leg, by another person or by an unknown one.
+/// Replaces the party of a leg, by another person or by an unknown one, as far as this scope goes: in
+/// that of one account, not a party who was named for every account.
 ///
 /// # Errors
-/// [`Error::Stale`] if the conversation has no such leg.
+/// [`Error::Stale`] if nobody was named there in this scope.
 pub async fn correct(
     tx: &mut Tx,
-    conversation: &Conversation,
-    leg: &LegName,
+    (conversation, leg): (&Conversation, &LegName),
+    scopes: &[PartyScope],
     subject: Option<SubjectId>,
     vouched: &Vouched,
     now: Timestamp,
 ) -> Result<(), Error> {
     const SQL: &str = "/* parties.correct */
-        UPDATE parties SET subject = $3, named_at = $4, vouched_for = $5 WHERE conversation = $1 AND leg = $2";
+        UPDATE parties SET subject = $4, named_at = $5, vouched_for = $6
+        WHERE conversation = $1 AND leg = $2 AND account IN (SELECT key FROM json_each($3))";
     lock(tx, conversation, subject).await?;
     let named_at = named_at(tx, subject, vouched, now).await?;
     let subject = subject.map(|subject| subject.to_string());
+    let scopes = set(scopes);
     let args = [
         Arg::Text(conversation.as_str()),
         Arg::Text(leg.as_str()),
+        Arg::Text(&scopes),
         Arg::MaybeText(subject.as_deref()),
         Arg::Int(named_at.as_millis()),
-        Arg::Text(&vouched.0),
+        Arg::Text(vouched.as_str()),
     ];
-    tx.execute_one(SQL, &args, "the conversation has no party at this place")
-        .await
+    match tx.execute(SQL, &args).await? {
+        0 => Err(Error::Stale("the conversation has no party at this place")),
+        _ => Ok(()),
+    }
 }
 
-/// Returns the parties of each of these conversations that has any, by leg.
+/// One naming of a party.
+#[derive(Clone, Debug)]
+pub(super) struct PartyNaming {
+    /// For whose recordings it counts.
+    pub(super) scope: PartyScope,
+    /// The party.
+    pub(super) party: Party,
+    /// The accounts for which it is vouched.
+    pub(super) vouched: Vouched,
+}
+
+/// Returns the parties of each of these conversations that has any, by leg: as they count for the
+/// recordings of an account, or as somebody who may see every account knows them.
 pub async fn of(
     tx: &mut Tx,
+    scope: &PartyScope,
     conversations: &[Conversation],
 ) -> Result<BTreeMap<Conversation, Vec<Party>>, Error> {
-    let all = with_vouched(tx, conversations).await?;
-    let parties = |named: Vec<(Party, Vouched)>| named.into_iter().map(|(party, _)| party);
-    Ok(all
-        .into_iter()
-        .map(|(conversation, named)| (conversation, parties(named).collect()))
-        .collect())
+    let mut all = BTreeMap::new();
+    for (conversation, mut named) in namings(tx, conversations).await? {
+        named.retain(|named| named.scope.meets(scope));
+        let parties = together(named);
+        if !parties.is_empty() {
+            all.insert(conversation, parties);
+        }
+    }
+    Ok(all)
 }
 
-/// Like [`of`], each with the accounts for which its naming is vouched.
-pub(super) async fn with_vouched(
+/// Returns every naming in each of these conversations that has any.
+pub(super) async fn namings(
     tx: &mut Tx,
     conversations: &[Conversation],
-) -> Result<BTreeMap<Conversation, Vec<(Party, Vouched)>>, Error> {
+) -> Result<BTreeMap<Conversation, Vec<PartyNaming>>, Error> {
     const SQL: &str = formatcp!(
         "/* parties.of */ SELECT {} FROM parties
-        WHERE conversation IN (SELECT key FROM json_each($1)) ORDER BY conversation, leg",
+        WHERE conversation IN (SELECT key FROM json_each($1)) ORDER BY conversation, leg, account",
         StoredParty::COLUMNS
     );
-    let mut parties: BTreeMap<Conversation, Vec<(Party, Vouched)>> = BTreeMap::new();
+    let mut all: BTreeMap<Conversation, Vec<PartyNaming>> = BTreeMap::new();
     let rows: Vec<StoredParty> = tx
         .fetch_rows(SQL, &[Arg::Text(&set(conversations))])
         .await?;
@@ -412,11 +237,34 @@ pub(super) async fn with_vouched(
                 left_at: row.left_at,
             },
         };
-        let vouched = Vouched(row.vouched_for);
-        let named = parties.entry(row.conversation).or_default();
-        named.push((party, vouched));
+        all.entry(row.conversation).or_default().push(PartyNaming {
+            scope: row.scope,
+            party,
+            vouched: Vouched::kept(row.vouched_for),
+        });
     }
-    Ok(parties)
+    Ok(all)
+}
+
+/// Returns the parties of namings that count together, by leg. Whoever is known at a leg is there
+/// instead of somebody unknown. Two who are known at one leg are both parties: nobody is dropped.
+pub(super) fn together(named: impl IntoIterator<Item = PartyNaming>) -> Vec<Party> {
+    let mut legs: BTreeMap<LegName, Vec<Party>> = BTreeMap::new();
+    for PartyNaming { party, .. } in named {
+        let there = legs.entry(party.leg.clone()).or_default();
+        let same = there.iter_mut().find(|known| {
+            known.subject == party.subject || known.subject.is_none() || party.subject.is_none()
+        });
+        match same {
+            Some(known) => {
+                known.subject = known.subject.or(party.subject);
+                known.channel = known.channel.or(party.channel);
+                known.presence = known.presence.with(party.presence);
+            }
+            None => there.push(party),
+        }
+    }
+    legs.into_values().flatten().collect()
 }
 
 /// Returns a page of the conversations in which a person took part, with the leg in each, ordered
@@ -428,7 +276,7 @@ pub async fn of_subject(
     limit: i64,
 ) -> Result<Vec<(Conversation, LegName)>, Error> {
     const SQL: &str = "/* parties.of_subject */
-        SELECT conversation, leg FROM parties WHERE subject = $1 AND (conversation, leg) > ($2, $3)
+        SELECT DISTINCT conversation, leg FROM parties WHERE subject = $1 AND (conversation, leg) > ($2, $3)
         ORDER BY conversation, leg LIMIT $4";
     const T: &str = "parties";
     let (conversation, leg) = after.map_or(("", ""), |(conversation, leg)| {

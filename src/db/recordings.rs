@@ -22,6 +22,7 @@ use crate::model::{
     media::MediaKind,
     name::{Label, LegName, Tier},
     recording::{Recording, RecordingState},
+    sid::AccountSid,
     subject::Conversation,
     text::LabelValue,
     time::Timestamp,
@@ -161,23 +162,25 @@ pub async fn set_removed(tx: &mut Tx, id: RecordingId, at: Timestamp) -> Result<
     Ok(tx.execute(SQL, &args).await? == 1)
 }
 
-/// Dates the recordings of a conversation back to its beginning, so that whoever was in it can
-/// revoke what was made of it later.
+/// Dates an account's recordings of a conversation back to its beginning, so that whoever was in it
+/// can revoke what was made of it later.
 pub async fn begin_by(
     tx: &mut Tx,
+    account: &AccountSid,
     conversation: &Conversation,
     kind: MediaKind,
     began: Option<Timestamp>,
 ) -> Result<(), Error> {
     const SQL: &str = "/* recordings.begin_by */
         UPDATE recordings SET started_at = began.began_at, collected_at = began.began_at
-        FROM (SELECT MIN(collected_at) AS began_at FROM (SELECT collected_at FROM recordings WHERE thread = $1
+        FROM (SELECT MIN(collected_at) AS began_at FROM (SELECT collected_at FROM recordings WHERE thread = $1 AND account = $4
           UNION ALL SELECT CAST($3 AS BIGINT) AS collected_at) AS all_of_it) AS began
-        WHERE thread = $1 AND kind = $2 AND state = 'announced' AND collected_at > began.began_at";
+        WHERE thread = $1 AND account = $4 AND kind = $2 AND state = 'announced' AND collected_at > began.began_at";
     let args = [
         Arg::Text(conversation.as_str()),
         Arg::Text(kind.as_str()),
         Arg::MaybeInt(began.map(Timestamp::as_millis)),
+        Arg::Text(account.as_str()),
     ];
     tx.execute(SQL, &args).await.map(|_| ())
 }
@@ -279,15 +282,19 @@ pub async fn is_all_shredded(tx: &mut Tx, conversation: &Conversation) -> Result
     Ok(left.is_none())
 }
 
-/// Returns the known parties of a conversation.
+/// Returns the known parties of a conversation, as they count for the recordings of an account.
 pub async fn subjects_in(
     tx: &mut Tx,
+    account: &AccountSid,
     conversation: &Conversation,
 ) -> Result<BTreeSet<SubjectId>, Error> {
-    const SQL: &str = "/* recordings.subjects_in */ SELECT conversation, subject FROM parties WHERE conversation = $1 AND subject IS NOT NULL";
-    let rows = tx
-        .fetch_all(SQL, &[Arg::Text(conversation.as_str())])
-        .await?;
+    const SQL: &str = "/* recordings.subjects_in */
+        SELECT conversation, subject FROM parties WHERE conversation = $1 AND account IN ('*', $2) AND subject IS NOT NULL";
+    let args = [
+        Arg::Text(conversation.as_str()),
+        Arg::Text(account.as_str()),
+    ];
+    let rows = tx.fetch_all(SQL, &args).await?;
     rows.iter()
         .map(|row| row.parse("parties", "subject", "conversation"))
         .collect()

@@ -20,8 +20,8 @@ pub use self::{
         settle, tell,
     },
     reach::{
-        Unvouched, covering, legs, list_unvouched, pending, reach_again, reached, unvouched,
-        unvouched_in,
+        Unvouched, covering, legs, list_unvouched, pending, reach_again, reach_again_dated,
+        reached, unvouched, unvouched_in,
     },
 };
 use const_format::formatcp;

@@ -15,92 +15,111 @@ use super::{
     table::TableRow as _,
     tx::{Arg, BINDS, Tx, set},
 };
-use crate::model::{id::RecordingId, name::LegName, subject::Conversation, time::Timestamp};
+use crate::model::{
+    id::RecordingId,
+    name::LegName,
+    subject::{Conversation, PartyScope},
+    time::Timestamp,
+};
 
-/// Returns the pending details in each of these conversations, by leg.
-pub async fn find(
-    tx: &mut Tx,
-    conversations: &[Conversation],
-) -> Result<BTreeMap<Conversation, BTreeMap<LegName, Vec<u8>>>, Error> {
-    const SQL: &str = formatcp!(
-        "/* waiting.find */ SELECT {} FROM parties
-        WHERE conversation IN (SELECT key FROM json_each($1)) AND length(sealed) > 0",
-        StoredParty::COLUMNS
-    );
-    let mut waiting: BTreeMap<Conversation, BTreeMap<LegName, Vec<u8>>> = BTreeMap::new();
-    let rows: Vec<StoredParty> = tx
-        .fetch_rows(SQL, &[Arg::Text(&set(conversations))])
-        .await?;
-    for row in rows {
-        waiting
-            .entry(row.conversation)
-            .or_default()
-            .insert(row.leg, row.sealed);
-    }
-    Ok(waiting)
+/// The place of pending details: one naming of a party.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PendingPlace {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// For whose recordings the naming counts.
+    pub scope: PartyScope,
+    /// The party's leg.
+    pub leg: LegName,
 }
 
-/// Stores pending details for a leg, or clears them if `sealed` is empty.
+/// A place with pending details.
+pub type PendingItem = (PendingPlace, Vec<u8>);
+
+fn item(row: StoredParty) -> PendingItem {
+    let place = PendingPlace {
+        conversation: row.conversation,
+        scope: row.scope,
+        leg: row.leg,
+    };
+    (place, row.sealed)
+}
+
+/// Returns the pending details in each of these conversations, as they count in a scope.
+pub async fn find(
+    tx: &mut Tx,
+    scope: &PartyScope,
+    conversations: &[Conversation],
+) -> Result<BTreeMap<PendingPlace, Vec<u8>>, Error> {
+    const SQL: &str = formatcp!(
+        "/* waiting.find */ SELECT {} FROM parties
+        WHERE conversation IN (SELECT key FROM json_each($1)) AND account IN ('*', $2) AND length(sealed) > 0",
+        StoredParty::COLUMNS
+    );
+    let conversations = set(conversations);
+    let args = [Arg::Text(&conversations), Arg::Text(scope.as_str())];
+    let rows: Vec<StoredParty> = tx.fetch_rows(SQL, &args).await?;
+    Ok(rows.into_iter().map(item).collect())
+}
+
+/// Stores pending details for a naming, or clears them if `sealed` is empty.
 ///
 /// # Errors
-/// [`Error::Stale`] if the conversation has no such leg.
-pub async fn put(
-    tx: &mut Tx,
-    conversation: &Conversation,
-    leg: &LegName,
-    sealed: &[u8],
-) -> Result<(), Error> {
-    const SQL: &str =
-        "/* waiting.put */ UPDATE parties SET sealed = $3 WHERE conversation = $1 AND leg = $2";
+/// [`Error::Stale`] if nobody is named there.
+pub async fn put(tx: &mut Tx, place: &PendingPlace, sealed: &[u8]) -> Result<(), Error> {
+    const SQL: &str = "/* waiting.put */
+        UPDATE parties SET sealed = $4 WHERE conversation = $1 AND account = $2 AND leg = $3";
     let args = [
-        Arg::Text(conversation.as_str()),
-        Arg::Text(leg.as_str()),
+        Arg::Text(place.conversation.as_str()),
+        Arg::Text(place.scope.as_str()),
+        Arg::Text(place.leg.as_str()),
         Arg::Bytes(sealed),
     ];
     tx.execute_one(SQL, &args, "the conversation has no party at this place")
         .await
 }
 
-/// A leg with pending details.
-pub type PendingItem = ((Conversation, LegName), Vec<u8>);
-
-/// Returns the next legs with pending details, after a given one or from the beginning, in order.
+/// Returns the next places with pending details, after a given one or from the beginning, in order.
 pub async fn chunk(
     tx: &mut Tx,
-    after: Option<&(Conversation, LegName)>,
+    after: Option<&PendingPlace>,
     limit: i64,
 ) -> Result<Vec<PendingItem>, Error> {
     const SQL: &str = formatcp!(
         "/* waiting.chunk */ SELECT {} FROM parties
-        WHERE length(sealed) > 0 AND (conversation, leg) > ($1, $2) ORDER BY conversation, leg LIMIT $3",
+        WHERE length(sealed) > 0 AND (conversation, account, leg) > ($1, $2, $3)
+        ORDER BY conversation, account, leg LIMIT $4",
         StoredParty::COLUMNS
     );
-    let (conversation, leg) = after.map_or(("", ""), |(conversation, leg)| {
-        (conversation.as_str(), leg.as_str())
+    let after = after.map_or(["", "", ""], |after| {
+        [
+            after.conversation.as_str(),
+            after.scope.as_str(),
+            after.leg.as_str(),
+        ]
     });
-    let args = [Arg::Text(conversation), Arg::Text(leg), Arg::Int(limit)];
+    let [conversation, scope, leg] = after.map(Arg::Text);
+    let args = [conversation, scope, leg, Arg::Int(limit)];
     let rows: Vec<StoredParty> = tx.fetch_rows(SQL, &args).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| ((row.conversation, row.leg), row.sealed))
-        .collect())
+    Ok(rows.into_iter().map(item).collect())
 }
 
 /// Replaces the pending details of these legs, where there are any.
 pub async fn replace(tx: &mut Tx, rows: &[PendingItem]) -> Result<(), Error> {
-    const WIDTH: usize = 3;
+    const WIDTH: usize = 4;
     for rows in rows.chunks(BINDS / WIDTH) {
         let sql = format!(
-            "/* waiting.replace */ UPDATE parties SET sealed = new.column3 FROM (VALUES {}) AS new
-             WHERE parties.conversation = new.column1 AND parties.leg = new.column2 AND length(parties.sealed) > 0",
+            "/* waiting.replace */ UPDATE parties SET sealed = new.column4 FROM (VALUES {}) AS new
+             WHERE parties.conversation = new.column1 AND parties.account = new.column2 AND parties.leg = new.column3 AND length(parties.sealed) > 0",
             tx.values(rows.len(), WIDTH)
         );
         let args: Vec<Arg<'_>> = rows
             .iter()
-            .flat_map(|((conversation, leg), sealed)| {
+            .flat_map(|(place, sealed)| {
                 [
-                    Arg::Text(conversation.as_str()),
-                    Arg::Text(leg.as_str()),
+                    Arg::Text(place.conversation.as_str()),
+                    Arg::Text(place.scope.as_str()),
+                    Arg::Text(place.leg.as_str()),
                     Arg::Bytes(sealed),
                 ]
             })
@@ -110,34 +129,41 @@ pub async fn replace(tx: &mut Tx, rows: &[PendingItem]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Deletes the pending details of one leg. Returns whether there were any.
+/// Deletes the pending details of one leg, as they count in a scope. Returns whether there were any.
 pub async fn clear_leg(
     tx: &mut Tx,
+    scope: &PartyScope,
     conversation: &Conversation,
     leg: &LegName,
 ) -> Result<bool, Error> {
     const SQL: &str = "/* waiting.clear_leg */
-        UPDATE parties SET sealed = $3 WHERE conversation = $1 AND leg = $2 AND length(sealed) > 0";
+        UPDATE parties SET sealed = $4 WHERE conversation = $1 AND account IN ('*', $2) AND leg = $3 AND length(sealed) > 0";
     let args = [
         Arg::Text(conversation.as_str()),
+        Arg::Text(scope.as_str()),
         Arg::Text(leg.as_str()),
         Arg::Bytes(&[]),
     ];
     Ok(tx.execute(SQL, &args).await? > 0)
 }
 
-/// Deletes the pending details in these conversations. Returns the conversations that had any.
+/// Deletes the pending details in these conversations, as they count in a scope. Returns the
+/// conversations that had any.
 pub async fn clear(
     tx: &mut Tx,
+    scope: &PartyScope,
     conversations: &[Conversation],
 ) -> Result<Vec<Conversation>, Error> {
     const SQL: &str = "/* waiting.clear */
-        UPDATE parties SET sealed = $2
-        WHERE conversation IN (SELECT key FROM json_each($1)) AND length(sealed) > 0 RETURNING conversation";
-    distinct(
-        &tx.fetch_all(SQL, &[Arg::Text(&set(conversations)), Arg::Bytes(&[])])
-            .await?,
-    )
+        UPDATE parties SET sealed = $3
+        WHERE conversation IN (SELECT key FROM json_each($1)) AND account IN ('*', $2) AND length(sealed) > 0 RETURNING conversation";
+    let conversations = set(conversations);
+    let args = [
+        Arg::Text(&conversations),
+        Arg::Text(scope.as_str()),
+        Arg::Bytes(&[]),
+    ];
+    distinct(&tx.fetch_all(SQL, &args).await?)
 }
 
 /// Deletes the pending details for these recordings, in their conversations. Returns the
@@ -149,6 +175,7 @@ pub async fn clear_of(tx: &mut Tx, ids: &[RecordingId]) -> Result<Vec<Conversati
             SELECT call_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1))
             UNION SELECT conference_sid FROM recordings WHERE id IN (SELECT key FROM json_each($1))
             UNION SELECT thread FROM recordings WHERE id IN (SELECT key FROM json_each($1)))
+          AND (account = '*' OR account IN (SELECT account FROM recordings WHERE id IN (SELECT key FROM json_each($1))))
           AND length(sealed) > 0 RETURNING conversation";
     if ids.is_empty() {
         return Ok(Vec::new());

@@ -218,6 +218,7 @@ impl Flow {
             Arc::clone(&twilio),
             Arc::clone(&parties),
             Arc::clone(&admission),
+            Arc::clone(&reclassification),
             acceptor,
             message_queue,
         ));

@@ -13,6 +13,7 @@ mod import;
 pub(super) mod message;
 mod participants;
 pub(super) mod parties;
+mod scope;
 pub(super) mod statement;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,10 @@ use std::{collections::BTreeSet, sync::Arc};
 use aws_lc_rs::digest;
 use serde_json::json;
 
-use self::effects::Effects;
+use self::{
+    effects::Effects,
+    scope::{covers, everywhere},
+};
 use super::{
     erasure::quarantine::{ConsentChange, Deadline, Settled},
     error::Error,
@@ -36,13 +40,14 @@ use crate::{
         name_locks::{self, LockName},
         outbox::OutboxKind,
         parties::Vouched,
-        quarantine::{self, AffectedScope},
+        quarantine::AffectedScope,
     },
     evidence::NewEntry,
     model::{
         consent::{Answer, Method, Statement, Whom},
         id::{ConsentId, SubjectId},
         name::LegName,
+        sid::AccountSid,
         subject::{Address, Conversation},
         text::Reference,
         time::{Clock, Timestamp},
@@ -165,7 +170,10 @@ impl ConsentRegister {
             let vouched = Vouched::by(permit.also(action::Revoke).as_ref());
             let ids: BTreeSet<ConsentId> = statements
                 .iter()
-                .map(|told| self.id_of(told, &self.whom(told), &vouched, now))
+                .map(|told| {
+                    let whom = self.whom(told);
+                    self.id_of(told, (&whom, permit.accounts()), &vouched, now)
+                })
                 .collect();
             let ids: Vec<ConsentId> = ids.into_iter().collect();
             let known = consents::known(&mut self.db.read().await?, &ids).await?;
@@ -325,7 +333,7 @@ impl ConsentRegister {
     ) -> ConsentRow {
         let whom = self.whom(told);
         let vouched = Vouched::by(permit.also(action::Revoke).as_ref());
-        let id = self.id_of(told, &whom, &vouched, now);
+        let id = self.id_of(told, (&whom, permit.accounts()), &vouched, now);
         let address = match &told.about {
             About::Person(address) => Some(address.expose()),
             About::Place(..) => None,
@@ -352,6 +360,7 @@ impl ConsentRegister {
         };
         ConsentRow {
             statement,
+            accounts: permit.accounts().clone(),
             evidence,
             recorded_by: permit.actor(),
             vouched,
@@ -379,7 +388,7 @@ impl ConsentRegister {
     fn id_of(
         &self,
         told: &NewStatement,
-        whom: &Whom,
+        (whom, accounts): (&Whom, &BTreeSet<AccountSid>),
         vouched: &Vouched,
         now: Timestamp,
     ) -> ConsentId {
@@ -391,6 +400,9 @@ impl ConsentRegister {
                 leg.as_ref().map_or("", LegName::as_str),
             ),
         };
+        // The same words count for fewer recordings if who told them may speak of some accounts only.
+        let accounts: Vec<&str> = accounts.iter().map(AccountSid::as_str).collect();
+        let accounts = accounts.join(" ");
         if let Some(once) = &told.once {
             let vault = self.vault.id();
             return self.vault.statement_id(&[
@@ -398,6 +410,7 @@ impl ConsentRegister {
                 b"once",
                 once.as_bytes(),
                 told.answer.as_str().as_bytes(),
+                accounts.as_bytes(),
             ]);
         }
         let purposes: Vec<&str> = told
@@ -432,6 +445,7 @@ impl ConsentRegister {
             evidence.as_bytes(),
             &at,
             vouched.as_bytes(),
+            accounts.as_bytes(),
         ])
     }
 }
@@ -446,34 +460,4 @@ fn no_leave_to_withdraw() -> Error {
     Error::Invalid(
         "`answer`: a withdrawal lets go of recordings, and your access does not come with the action `revoke`; nothing was recorded".into(),
     )
-}
-
-/// Checks that the permit covers all accounts: a statement about a person applies to every account.
-fn everywhere(permit: &Permit<action::Consent>) -> Result<(), Error> {
-    if permit.accounts().is_empty() {
-        return Ok(());
-    }
-    Err(Error::Invalid(
-        "`subject`: a person spans all accounts, and your access does not cover all of them; name \
-         `call` and `leg`"
-            .into(),
-    ))
-}
-
-/// Checks that the permit covers the accounts of these conversations. A conversation without a
-/// recording has no known account.
-async fn covers(
-    tx: &mut crate::db::Tx,
-    permit: &Permit<action::Consent>,
-    conversations: &[Conversation],
-) -> Result<(), Error> {
-    if permit.accounts().is_empty() || conversations.is_empty() {
-        return Ok(());
-    }
-    let accounts = quarantine::accounts_of(tx, conversations).await?;
-    if accounts.iter().all(|account| permit.covers(account)) {
-        Ok(())
-    } else {
-        Err(Error::NotFound)
-    }
 }

@@ -62,7 +62,8 @@ impl Ingest {
         callback: RecordingCallback,
         parties: Option<CallbackParties>,
     ) -> Result<(), Error> {
-        self.lookup.name_told(parties).await;
+        let account = callback.source_ref.account();
+        self.lookup.name_told(account, parties).await;
         self.announce(callback, DiscoveredBy::Callback).await?;
         Ok(())
     }

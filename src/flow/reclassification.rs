@@ -78,7 +78,10 @@ impl Reclassification {
         let Some(conversation) = recording.conversation().filter(|_| rules.knows_numbers()) else {
             return Ok(false);
         };
-        let parties = recordings::subjects_in(&mut self.db.read().await?, &conversation).await?;
+        let parties = {
+            let mut tx = self.db.read().await?;
+            recordings::subjects_in(&mut tx, recording.account(), &conversation).await?
+        };
         let to = |recording: &Recording| {
             rules
                 .reclassify(recording, |number| {

@@ -16,7 +16,12 @@ use super::{
     waiting::{EpochShared, PendingSlot},
 };
 use crate::{
-    db::{Tx, Unit, details, outbox::OutboxKind, parties, waiting},
+    db::{
+        self, Tx, Unit, details,
+        outbox::OutboxKind,
+        parties,
+        waiting::{self, PendingPlace},
+    },
     keyring::{self, details_key, open_note, seal_note},
     model::{
         artefact::{Artefact, Leg},
@@ -25,7 +30,7 @@ use crate::{
         media::MediaKind,
         name::LegName,
         recording::Recording,
-        subject::{Conversation, Party},
+        subject::{Conversation, Party, PartyScope},
         time::Timestamp,
     },
     policy::Grant,
@@ -56,9 +61,9 @@ impl Vault {
         Ok(self.epoch() != held)
     }
 
-    /// Seals reported details of a conversation's parties, in the unit that names the parties and
-    /// after naming them; the unit began with [`Self::hold_epoch`]. Returns whether anything
-    /// changed. Details are dropped for a leg where another party is named.
+    /// Seals reported details of a conversation's parties, in the unit that names the parties in
+    /// this scope and after naming them; the unit began with [`Self::hold_epoch`]. Returns whether
+    /// anything changed. Details are dropped for a leg where another party is named.
     ///
     /// # Errors
     /// The database's; [`Error::Keyring`] if stored details are not authentic, or if
@@ -66,24 +71,31 @@ impl Vault {
     pub async fn keep_details(
         &self,
         unit: &mut Unit,
-        conversation: &Conversation,
+        (conversation, scope): (&Conversation, &PartyScope),
         told: &[Participant],
         keeping: Keeping,
         now: Timestamp,
     ) -> Result<bool, Error> {
         let vault = &*self.0;
-        let parties = parties::of(unit, std::slice::from_ref(conversation))
+        let parties = parties::of(unit, scope, std::slice::from_ref(conversation))
             .await?
             .remove(conversation)
             .unwrap_or_default();
-        let recordings = details::sealed_of(unit, conversation).await?;
+        let recordings = details::sealed_of(unit, scope, conversation).await?;
         if recordings.is_empty() {
             return match keeping {
                 Keeping::Carried => Ok(false),
                 Keeping::Waits | Keeping::Corrects => {
                     let present = vault.lock_epoch_shared(unit).await?;
                     vault
-                        .let_wait(unit, &present, conversation, told, &parties, keeping)
+                        .let_wait(
+                            unit,
+                            &present,
+                            (conversation, scope),
+                            told,
+                            &parties,
+                            keeping,
+                        )
                         .await
                 }
             };
@@ -129,7 +141,14 @@ impl Vault {
         if keeping != Keeping::Carried && !homeless.is_empty() {
             let present = vault.lock_epoch_shared(unit).await?;
             has_waiting = vault
-                .let_wait(unit, &present, conversation, &homeless, &parties, keeping)
+                .let_wait(
+                    unit,
+                    &present,
+                    (conversation, scope),
+                    &homeless,
+                    &parties,
+                    keeping,
+                )
                 .await?;
         }
         Ok(has_waiting || !changed.is_empty())
@@ -207,7 +226,8 @@ impl Inner {
         if both.is_empty() {
             return Ok(());
         }
-        let mut named = parties::of(unit, &both).await?;
+        let scope = PartyScope::from(recording.account());
+        let mut named = parties::of(unit, &scope, &both).await?;
         let Some(conversation) = both
             .into_iter()
             .find(|conversation| named.contains_key(conversation))
@@ -216,8 +236,8 @@ impl Inner {
         };
         let mut parties = named.remove(&conversation).unwrap_or_default();
         parties.retain(|party| recording.concerns(&party.leg));
-        let mut known = self.known_from_waiting(unit, &conversation).await?;
-        let siblings = self.known_from_siblings(unit, recording.id, &conversation);
+        let mut known = self.known_from_waiting(unit, &scope, &conversation).await?;
+        let siblings = self.known_from_siblings(unit, recording, &conversation);
         known.complete(siblings.await?.iter().cloned());
         known.complete(along.iter().cloned());
         let known = known.agreeing(&parties, |address| self.subject(address));
@@ -240,13 +260,14 @@ impl Inner {
         recording: &Recording,
         conversation: Conversation,
     ) -> Result<Vec<Conversation>, Error> {
+        let scope = PartyScope::from(recording.account());
         if recording.kind() != MediaKind::VideoTrack {
-            return Ok(waiting::clear(unit, &[conversation]).await?);
+            return Ok(waiting::clear(unit, &scope, &[conversation]).await?);
         }
         let Some(leg) = &recording.author else {
             return Ok(Vec::new());
         };
-        let is_cleared = waiting::clear_leg(unit, &conversation, leg).await?;
+        let is_cleared = waiting::clear_leg(unit, &scope, &conversation, leg).await?;
         Ok(is_cleared.then_some(conversation).into_iter().collect())
     }
 
@@ -254,12 +275,13 @@ impl Inner {
     async fn known_from_waiting(
         &self,
         tx: &mut Tx,
+        scope: &PartyScope,
         conversation: &Conversation,
     ) -> Result<Participants, Error> {
         let mut known = Participants::default();
-        let mut waits = waiting::find(tx, std::slice::from_ref(conversation)).await?;
-        for (leg, sealed) in waits.remove(conversation).unwrap_or_default() {
-            let waiting = readable(self.waiting(conversation, &leg, &sealed))?;
+        let waits = waiting::find(tx, scope, std::slice::from_ref(conversation)).await?;
+        for (place, sealed) in waits {
+            let waiting = readable(self.waiting(&place, &sealed))?;
             known.complete(waiting.iter().cloned());
         }
         Ok(known)
@@ -269,12 +291,13 @@ impl Inner {
     async fn known_from_siblings(
         &self,
         tx: &mut Tx,
-        recording: RecordingId,
+        recording: &Recording,
         conversation: &Conversation,
     ) -> Result<Participants, Error> {
         let mut known = Participants::default();
-        let mut others = details::sealed_of(tx, conversation).await?;
-        others.retain(|id| *id != recording);
+        let scope = PartyScope::from(recording.account());
+        let mut others = details::sealed_of(tx, &scope, conversation).await?;
+        others.retain(|id| *id != recording.id);
         if others.is_empty() {
             return Ok(known);
         }
@@ -297,23 +320,25 @@ impl Inner {
         &self,
         tx: &mut Tx,
         present: &EpochShared,
-        conversation: &Conversation,
+        (conversation, scope): (&Conversation, &PartyScope),
         told: &[Participant],
         parties: &[Party],
         keeping: Keeping,
     ) -> Result<bool, Error> {
-        let waits = waiting::find(tx, std::slice::from_ref(conversation))
-            .await?
-            .remove(conversation)
-            .unwrap_or_default();
+        let waits = waiting::find(tx, scope, std::slice::from_ref(conversation)).await?;
         let mut changed = false;
         for told in told {
             let Some(party) = parties.iter().find(|party| party.leg == told.leg) else {
                 continue;
             };
+            let place = PendingPlace {
+                conversation: conversation.clone(),
+                scope: scope.clone(),
+                leg: told.leg.clone(),
+            };
             let before = waits
-                .get(&told.leg)
-                .map(|sealed| self.waiting(conversation, &told.leg, sealed))
+                .get(&place)
+                .map(|sealed| self.waiting(&place, sealed))
                 .transpose()?
                 .unwrap_or_default();
             let mut after = before.clone();
@@ -327,24 +352,24 @@ impl Inner {
                 continue;
             }
             let sealed = if after.is_personal() {
-                let place = PendingSlot::Party(conversation, &told.leg);
-                self.seal_waiting(present, place, &after.to_json())
+                self.seal_waiting(present, PendingSlot::Party(&place), &after.to_json())
             } else {
                 Vec::new()
             };
-            waiting::put(tx, conversation, &told.leg, &sealed).await?;
-            changed = true;
+            match waiting::put(tx, &place, &sealed).await {
+                // They are named for every account, and nothing more was told of them here.
+                Err(db::Error::Stale(_)) => {}
+                put => {
+                    put?;
+                    changed = true;
+                }
+            }
         }
         Ok(changed)
     }
 
-    fn waiting(
-        &self,
-        conversation: &Conversation,
-        leg: &LegName,
-        sealed: &[u8],
-    ) -> Result<Participants, Error> {
-        let text = self.open_waiting(PendingSlot::Party(conversation, leg), sealed)?;
+    fn waiting(&self, place: &PendingPlace, sealed: &[u8]) -> Result<Participants, Error> {
+        let text = self.open_waiting(PendingSlot::Party(place), sealed)?;
         Participants::parse(&text).ok_or(Error::BrokenDetails)
     }
 

@@ -22,14 +22,13 @@ use crate::{
     db::{
         Tx, epochs,
         image::{Image, Table},
-        utterances, waiting,
+        utterances,
+        waiting::{self, PendingPlace},
     },
     keyring::{self, RootKey},
     model::{
         id::VaultId,
-        name::LegName,
         sid::{AccountSid, TranscriptSid},
-        subject::Conversation,
     },
     secret::Key,
 };
@@ -61,8 +60,8 @@ pub(super) struct EpochExclusive(());
 /// The slot of waiting data: its key is derived from the slot, so a row cannot replace another.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum PendingSlot<'a> {
-    /// The details of the party at a leg of a conversation.
-    Party(&'a Conversation, &'a LegName),
+    /// The details of a party.
+    Party(&'a PendingPlace),
     /// An utterance.
     Piece(UtteranceId<'a>),
 }
@@ -70,7 +69,7 @@ pub(super) enum PendingSlot<'a> {
 impl PendingSlot<'_> {
     fn key(&self, root: &RootKey) -> Key {
         match self {
-            Self::Party(conversation, leg) => keyring::waiting_key(root, conversation, leg),
+            Self::Party(of) => keyring::waiting_key(root, &of.conversation, &of.scope, &of.leg),
             Self::Piece(of) => {
                 keyring::utterance_key(root, of.account, of.transcription, of.track, of.sequence)
             }
@@ -173,10 +172,9 @@ impl Inner {
             let page = waiting::chunk(tx, after.as_ref(), ROWS).await?;
             let carried: Vec<_> = page
                 .iter()
-                .filter_map(|((conversation, leg), sealed)| {
-                    let carried =
-                        self.carried(PendingSlot::Party(conversation, leg), sealed, next)?;
-                    Some(((conversation.clone(), leg.clone()), carried))
+                .filter_map(|(place, sealed)| {
+                    let carried = self.carried(PendingSlot::Party(place), sealed, next)?;
+                    Some((place.clone(), carried))
                 })
                 .collect();
             waiting::replace(tx, &carried).await?;
@@ -232,14 +230,17 @@ impl Inner {
         if row.table() != Table::Parties || from.epoch == root.epoch {
             return row;
         }
-        let place = (
-            row.text("conversation").and_then(|text| text.parse().ok()),
-            row.text("leg").and_then(|text| text.parse().ok()),
-        );
-        let (Some(conversation), Some(leg)) = place else {
+        let place = || {
+            Some(PendingPlace {
+                conversation: row.text("conversation")?.parse().ok()?,
+                scope: row.text("account")?.parse().ok()?,
+                leg: row.text("leg")?.parse().ok()?,
+            })
+        };
+        let Some(place) = place() else {
             return row;
         };
-        let waits = PendingSlot::Party(&conversation, &leg);
+        let waits = PendingSlot::Party(&place);
         let sealed = row.bytes("sealed").filter(|sealed| !sealed.is_empty());
         // Data that this root does not open may be of the snapshot's own epoch, or lost.
         let opened = sealed.and_then(|sealed| waits.open(from, self.id, sealed).ok());
@@ -253,6 +254,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::subject::Conversation;
 
     #[test]
     fn what_waits_opens_by_its_own_root_in_its_own_place_and_by_no_other() {
@@ -263,8 +265,14 @@ mod tests {
             key: Key::random(&mut rand::rng()),
         });
         let call: Conversation = format!("CA{}", "1".repeat(32)).parse().unwrap();
-        let [caller, callee]: [LegName; 2] = ["caller", "callee"].map(|leg| leg.parse().unwrap());
-        let waits = PendingSlot::Party(&call, &caller);
+        let accounts = ["*", &format!("AC{}", "1".repeat(32))].map(str::to_owned);
+        let place = |leg: &str, account: &str| PendingPlace {
+            conversation: call.clone(),
+            scope: account.parse().unwrap(),
+            leg: leg.parse().unwrap(),
+        };
+        let caller = place("caller", &accounts[1]);
+        let waits = PendingSlot::Party(&caller);
         let sealed = waits.seal(&present, vault, "+14155550100");
 
         assert_eq!(
@@ -281,12 +289,14 @@ mod tests {
             Some(keyring::Error::OtherEpoch(7)),
             "it has turned"
         );
-        assert!(
-            PendingSlot::Party(&call, &callee)
-                .open(&present, vault, &sealed)
-                .is_err(),
-            "another's place"
-        );
+        for other in [place("callee", &accounts[1]), place("caller", &accounts[0])] {
+            assert!(
+                PendingSlot::Party(&other)
+                    .open(&present, vault, &sealed)
+                    .is_err(),
+                "another's place"
+            );
+        }
         for cut in 0..sealed.len() {
             assert!(
                 waits.open(&present, vault, &sealed[..cut]).is_err(),

@@ -1,5 +1,6 @@
 //! Chats: sealed before the answer, in every state, with who was there.
 
+mod accounts;
 mod comparing;
 mod leaving;
 mod order;
@@ -15,7 +16,7 @@ use recvault::{
         id::RecordingId,
         media::SourceRef,
         sid::{ChatMessageSid, ChatParticipantSid, ChatServiceSid, ChatSid},
-        subject::Conversation,
+        subject::{Conversation, PartyScope},
     },
 };
 use serde_json::{Value, json};
@@ -422,10 +423,10 @@ async fn only_who_was_there_has_to_agree(database: Database) {
     work(&vault).await;
     assert!(!waits(early).await && !waits(last).await && !waits(bots).await);
     assert!(waits(late).await);
-    // An identity is somebody's as it is written.
-    vault.agrees("chat:CARL").await;
+    vault.agrees("client:carla").await;
     assert!(waits(late).await);
-    vault.agrees("chat:carl").await;
+    // An identity is one person in calls, rooms and chats.
+    vault.agrees("client:Carl").await;
     assert!(!waits(late).await);
 }
 
@@ -443,7 +444,7 @@ async fn store_and_custody_alone_rebuild_a_chat(database: Database) {
     vault.process.flow.vault.journal().await.unwrap();
     for other in Database::given() {
         let (_, process, _ground) = rebuilt(&vault, other).await;
-        let conversation = Conversation::Chat(chat.sid.clone());
+        let only = [Conversation::Chat(chat.sid.clone())];
         let mut tx = process.db.read().await.unwrap();
         let found = chats::find(&mut tx, &vault.account, &chat.sid).await;
         let row = found.unwrap().unwrap();
@@ -451,8 +452,8 @@ async fn store_and_custody_alone_rebuild_a_chat(database: Database) {
             (row.service, row.read_at.is_some()),
             (Some(service()), true)
         );
-        let named = parties::of(&mut tx, std::slice::from_ref(&conversation)).await;
-        let named = named.unwrap().remove(&conversation).unwrap();
+        let named = parties::of(&mut tx, &PartyScope::Every, &only).await;
+        let named = named.unwrap().remove(&only[0]).unwrap();
         let bounds: Vec<_> = named
             .iter()
             .map(|party| {

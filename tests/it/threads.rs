@@ -1,7 +1,8 @@
 //! Messages that come in: sealed before the answer, read by purpose, rebuilt, revoked.
 
 mod backfilled;
-mod moments;
+mod joining;
+pub(crate) mod moments;
 mod outgoing;
 mod revoking;
 mod streamed;

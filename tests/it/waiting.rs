@@ -5,10 +5,9 @@ use recvault::{
     db::{
         Db, keys as rows,
         utterances::{self, WaitingUtterance},
-        waiting,
+        waiting::{self, PendingItem},
     },
     keyring::{self, RootKey},
-    model::{name::LegName, subject::Conversation},
     secret::Key,
 };
 use serde_json::{Value, json};
@@ -69,7 +68,7 @@ impl TestVault {
 
 /// The waiting rows in a copy of the database.
 struct Copied {
-    parties: Vec<((Conversation, LegName), Vec<u8>)>,
+    parties: Vec<PendingItem>,
     pieces: Vec<WaitingUtterance>,
 }
 
@@ -101,9 +100,11 @@ impl Copied {
             epoch: root.epoch,
             key: seed.duplicate(),
         };
-        for ((conversation, leg), sealed) in &self.parties {
-            attempt(&keyring::waiting_key(root, conversation, leg), sealed);
-            attempt(&keyring::waiting_key(&seed, conversation, leg), sealed);
+        for (place, sealed) in &self.parties {
+            for root in [root, &seed] {
+                let key = keyring::waiting_key(root, &place.conversation, &place.scope, &place.leg);
+                attempt(&key, sealed);
+            }
         }
         for WaitingUtterance {
             account,
@@ -170,8 +171,8 @@ async fn an_old_copy_and_the_present_root_give_neither_number_nor_word(database:
     let [piece] = copied.pieces.try_into().unwrap();
     let put_back = vault.process.db.unit("put_back", async |mut unit| {
         unit.without_entry("a test");
-        for ((conversation, leg), sealed) in &copied.parties {
-            waiting::put(&mut unit, conversation, leg, sealed).await?;
+        for (place, sealed) in &copied.parties {
+            waiting::put(&mut unit, place, sealed).await?;
         }
         utterances::insert(
             &mut unit,

@@ -10,7 +10,7 @@ use crate::{
         id::{ApprovalId, ConsentId, ObjectId, RecordingId, TokenId},
         name::LegName,
         sid::{AccountSid, TranscriptSid},
-        subject::Conversation,
+        subject::{Conversation, PartyScope},
     },
     secret::Key,
 };
@@ -91,14 +91,20 @@ pub fn details_key(record_key: &Key, recording: RecordingId) -> Key {
 }
 
 /// The key of a party's details before a recording of the conversation is sealed:
-/// `HKDF-Expand(root page's key, "recvault/waiting/2" ‖ conversation ‖ leg)`. It lives as long as
-/// the epoch: each turn replaces it.
-pub fn waiting_key(root: &RootKey, conversation: &Conversation, leg: &LegName) -> Key {
+/// `HKDF-Expand(root page's key, "recvault/waiting/3" ‖ conversation ‖ scope ‖ leg)`. It lives as
+/// long as the epoch: each turn replaces it.
+pub fn waiting_key(
+    root: &RootKey,
+    conversation: &Conversation,
+    scope: &PartyScope,
+    leg: &LegName,
+) -> Key {
     expand(
         &root.key,
         &[
-            b"recvault/waiting/2",
+            b"recvault/waiting/3",
             conversation.as_str().as_bytes(),
+            scope.as_str().as_bytes(),
             leg.as_str().as_bytes(),
         ],
     )
@@ -247,14 +253,23 @@ mod tests {
         let call = format!("CA{}", "1".repeat(32));
         let leg = "caller";
         let root = RootKey { epoch: 1, key };
-        let waiting = waiting_key(&root, &call.parse().unwrap(), &leg.parse().unwrap());
-        assert_eq!(
-            waiting.expose(),
-            &oracle(
-                &root.key,
-                &[b"recvault/waiting/2", call.as_bytes(), leg.as_bytes()]
-            )
-        );
+        let account = format!("AC{}", "2".repeat(32));
+        for scope in [account.as_str(), "*"] {
+            let [place, at] = [&call, leg];
+            let waiting = waiting_key(
+                &root,
+                &place.parse().unwrap(),
+                &scope.parse().unwrap(),
+                &at.parse().unwrap(),
+            );
+            let parts = [
+                b"recvault/waiting/3",
+                call.as_bytes(),
+                scope.as_bytes(),
+                leg.as_bytes(),
+            ];
+            assert_eq!(waiting.expose(), &oracle(&root.key, &parts));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use super::{
     id::{RecordingId, SubjectId},
+    name::LegName,
     sid::AccountSid,
     subject::Conversation,
     word::{UnknownWord, unknown},
@@ -34,6 +35,10 @@ pub enum Target {
     Account(AccountSid),
     /// Every recording of a conversation: the person who withdrew is identified only by their leg.
     Conversation(Conversation),
+    /// What the party at one leg of a thread or chat wrote and received.
+    #[strum(serialize = "conversation")]
+    #[strum_discriminants(strum(disabled))]
+    Place(Conversation, LegName),
 }
 
 impl Target {
@@ -49,6 +54,15 @@ impl Target {
             Self::Recording(recording) => recording.to_string(),
             Self::Account(account) => account.to_string(),
             Self::Conversation(conversation) => conversation.to_string(),
+            Self::Place(conversation, leg) => format!("{conversation}/{leg}"),
+        }
+    }
+
+    /// Returns the conversation that it is about, if it is about one.
+    pub fn conversation(&self) -> Option<&Conversation> {
+        match self {
+            Self::Conversation(conversation) | Self::Place(conversation, _) => Some(conversation),
+            Self::Subject(_) | Self::Recording(_) | Self::Account(_) => None,
         }
     }
 
@@ -58,7 +72,12 @@ impl Target {
             TargetKind::Subject => id.parse().ok().map(Self::Subject),
             TargetKind::Recording => id.parse().ok().map(Self::Recording),
             TargetKind::Account => id.parse().ok().map(Self::Account),
-            TargetKind::Conversation => id.parse().ok().map(Self::Conversation),
+            TargetKind::Conversation | TargetKind::Place => match id.split_once('/') {
+                Some((conversation, leg)) => {
+                    Some(Self::Place(conversation.parse().ok()?, leg.parse().ok()?))
+                }
+                None => id.parse().ok().map(Self::Conversation),
+            },
         }
     }
 }
@@ -137,11 +156,14 @@ mod tests {
         let subject = SubjectId::of_hash(&[7; 32]);
         let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
         let call = format!("CA{}", "0".repeat(32)).parse().unwrap();
+        let chat = format!("CH{}", "0".repeat(32)).parse().unwrap();
+        let leg = "mb-2".parse().unwrap();
         for target in [
             Target::Recording(recording),
             Target::Subject(subject),
             Target::Account(account),
             Target::Conversation(call),
+            Target::Place(chat, leg),
         ] {
             assert_eq!(
                 Target::parse(target.kind(), &target.id()),

@@ -5,8 +5,10 @@
 
 mod conversation;
 mod conversation_kind;
+mod identity;
 mod message_thread;
 mod number;
+mod party_scope;
 
 use std::{
     cmp::Ordering,
@@ -21,15 +23,17 @@ pub use self::{
     conversation::{Conversation, UnknownConversation},
     conversation_kind::ConversationKind,
     message_thread::ThreadId,
+    party_scope::{InvalidPartyScope, PartyScope},
 };
 
+use self::identity::{CHAT, address_of_identity, chat_identity, client_of, person_of_identity};
 use super::{folding::visible, time::Timestamp};
 
 /// One person's address: a telephone number in E.164 (ITU-T), or another address (`sip:…`,
-/// `client:…`, `chat:…` for the identity of a chat) in one spelling.
+/// `client:…`, `chat:…` for an identity as a chat shows it) in one spelling.
 ///
-/// It is stored as given, and zeroed when it is dropped. Two addresses are equal if carriers route
-/// them to the same person: `+5215512345678` and `+525512345678`.
+/// It is stored as given, and zeroed when it is dropped. Two addresses are equal if they lead to the
+/// same person: `+5215512345678` and `+525512345678`, `chat:Dave` and `client:dave`.
 #[derive(Clone, zeroize::ZeroizeOnDrop, serde_with::DeserializeFromStr)]
 pub struct Address {
     told: String,
@@ -42,7 +46,7 @@ impl utoipa::ToSchema for Address {}
 impl utoipa::PartialSchema for Address {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
         super::schema::text(
-            "A telephone number in international form, an address with `sip:` or `client:`, a WhatsApp user's identifier, or the identity of a chat with `chat:`, which may also have letters beyond ASCII.",
+            "A telephone number in international form, an address with `sip:` or `client:`, a WhatsApp user's identifier, or an identity with `chat:`, which may also have letters beyond ASCII. `client:` and `chat:` before the same identity are one person.",
             r"^(\+[1-9][0-9]{5,14}|(sip|client):[!-:<->@-~]{1,240}|whatsapp:[A-Z]{2}\.[A-Za-z0-9]{1,128}|chat:[!-~]([ -~]{0,238}[!-~])?)$".into(),
             "+493012345678".into(),
         )
@@ -86,9 +90,14 @@ impl Address {
                 };
             }
         }
-        let other = whatsapp_user(text.trim()).or_else(|| chat_identity(text.trim()));
-        if let Some(told) = other {
+        if let Some(told) = whatsapp_user(text.trim()) {
             return Ok(Self { told, person: None });
+        }
+        if let Some(identity) = chat_identity(text.trim()) {
+            return Ok(Self {
+                told: format!("{CHAT}{identity}"),
+                person: Some(person_of_identity(identity)),
+            });
         }
         // Telephones copy a number with direction marks around it, and some keyboards produce
         // full-width digits.
@@ -125,19 +134,10 @@ impl Address {
     /// # Errors
     /// [`InvalidAddress`] for an empty identity, and for one that is too long.
     pub fn of_identity(identity: &str) -> Result<Self, InvalidAddress> {
-        let is_address = identity.starts_with('+') || identity.contains(':');
-        if let Some(known) = is_address.then(|| Self::parse(identity).ok()).flatten() {
-            return Ok(known);
+        match address_of_identity(identity) {
+            Some(known) => Ok(known),
+            None => Self::parse(&client_of(identity)),
         }
-        let mut text = String::from("client:");
-        for byte in identity.bytes() {
-            match byte {
-                b'%' | b';' | b'?' => text.push_str(&format!("%{byte:02x}")),
-                plain if plain.is_ascii_graphic() => text.push(char::from(plain)),
-                other => text.push_str(&format!("%{other:02x}")),
-            }
-        }
-        Self::parse(&text)
     }
 
     /// Returns the address as given, in one spelling: only for a seal, or to contact the person.
@@ -162,21 +162,6 @@ fn whatsapp_user(text: &str) -> Option<String> {
         && matches!(user.len(), 1..=128)
         && user.bytes().all(|byte| byte.is_ascii_alphanumeric());
     is_user.then(|| format!("whatsapp:{rest}"))
-}
-
-/// The scheme of identities in chats.
-const CHAT: &str = "chat:";
-
-/// Returns the identity of a chat's user in one spelling: unchanged, because the application chose
-/// it, and identities that only look alike are two people's.
-fn chat_identity(text: &str) -> Option<String> {
-    let (scheme, identity) = text.split_at_checked(CHAT.len())?;
-    let is_plain = scheme.eq_ignore_ascii_case(CHAT)
-        && matches!(identity.len(), 1..=240)
-        && !identity.chars().any(char::is_control)
-        && identity.trim() == identity
-        && visible(identity).eq(identity.chars());
-    is_plain.then(|| format!("{CHAT}{identity}"))
 }
 
 /// Removes the channel prefix: on WhatsApp and RCS, a person's address is their number.
@@ -274,6 +259,12 @@ pub struct Presence {
 }
 
 impl Presence {
+    /// No time: of who wrote something, and received nothing.
+    pub const NEVER: Self = Self {
+        joined_at: None,
+        left_at: Some(Timestamp::from_millis(0)),
+    };
+
     /// Without bounds.
     pub const ALWAYS: Self = Self {
         joined_at: None,
@@ -377,6 +368,39 @@ mod tests {
         for bad in ["", &"x".repeat(300)] {
             assert!(Address::of_identity(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn an_identity_is_one_person_in_calls_rooms_and_chats() {
+        let long = "\u{e9}".repeat(120);
+        for identity in [
+            "dave",
+            "Dave",
+            "Dr. Zo\u{eb}; 50 %?",
+            "alice@example.com",
+            "+49 30 12345678",
+            "sip:alice@example.com",
+            "urn:uuid:1",
+            "chat:dave",
+        ] {
+            let people = [
+                Address::of_identity(identity).unwrap(),
+                Address::of_chat(identity).unwrap(),
+                Address::parse(&format!("chat:{identity}")).unwrap(),
+            ];
+            for person in &people {
+                assert_eq!(*person, people[0], "{identity}");
+                assert_eq!(person.expose_person(), people[0].expose_person());
+            }
+        }
+        let chat = Address::of_chat("Dave").unwrap();
+        assert_eq!(chat.expose(), "chat:Dave", "as the chat shows it");
+        assert_eq!(chat, Address::parse("client:dave").unwrap());
+        assert_ne!(chat, Address::parse("client:davy").unwrap());
+        assert_eq!(
+            Address::of_chat(&long).unwrap(),
+            Address::of_chat(&long.clone()).unwrap()
+        );
     }
 
     #[test]

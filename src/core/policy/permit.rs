@@ -86,6 +86,15 @@ impl<A: PermitAction> Permit<A> {
         }
     }
 
+    /// Returns a permit for the vault's own work on what one account of the source told: it covers
+    /// nothing of another account.
+    pub fn of_vault_for(action: A, account: &AccountSid) -> Self {
+        Self {
+            accounts: [account.clone()].into(),
+            ..Self::of_vault(action)
+        }
+    }
+
     /// Returns a permit for another action, if the rules also give it to the same initiator; for
     /// the same accounts. For example, naming the parties can cause shreds, for which the permit to
     /// revoke is needed too.

@@ -16,7 +16,7 @@ use crate::{
         tx::{Arg, Tx, set},
     },
     evidence::Entry,
-    model::{id::RevocationId, sid::AccountSid, subject::Conversation},
+    model::{id::RevocationId, revocation::Target, sid::AccountSid, subject::Conversation},
 };
 
 /// Those of these entries that are about nothing but these accounts.
@@ -121,8 +121,9 @@ impl Revoked {
     /// The target, if it is a conversation.
     fn conversation(&self) -> Option<Conversation> {
         (self.reach == "conversation")
-            .then(|| self.target.parse().ok())
+            .then(|| Target::parse(&self.reach, &self.target))
             .flatten()
+            .and_then(|target| target.conversation().cloned())
     }
 
     /// Returns whether the revocation reaches nothing outside these accounts.

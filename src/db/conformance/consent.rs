@@ -21,7 +21,7 @@ use crate::{
         id::{ConsentId, RecordingId, SubjectId},
         name::LegName,
         recording::Recording,
-        subject::{Conversation, Party, Presence},
+        subject::{Conversation, Party, PartyScope, Presence},
     },
 };
 
@@ -106,6 +106,7 @@ fn row(number: u32, whom: Whom) -> ConsentRow {
     };
     ConsentRow {
         statement,
+        accounts: BTreeSet::new(),
         evidence: Vec::new(),
         recorded_by: Initiator::Operator.actor(),
         vouched: vouched(),
@@ -121,9 +122,16 @@ async fn told(world: &World, rows: &[ConsentRow]) -> BTreeSet<ConsentId> {
 
 pub(super) async fn named(world: &World, conversation: &Conversation, parties: &[Party]) -> Naming {
     let mut tx = world.tx().await;
-    let naming = parties::name(&mut tx, conversation, parties, &vouched(), at(2))
-        .await
-        .unwrap();
+    let naming = parties::name(
+        &mut tx,
+        conversation,
+        &PartyScope::Every,
+        parties,
+        &vouched(),
+        at(2),
+    )
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
     naming
 }
@@ -174,8 +182,8 @@ async fn a_statement_comes_back_as_it_was_told(world: &World) {
     )
     .await
     .unwrap();
-    found.sort_by_key(|statement| statement.id);
-    assert_eq!(found, rows.map(|row| row.statement));
+    found.sort_by_key(|row| row.statement.id);
+    assert_eq!(found, rows);
     assert_eq!(
         consents::find(&mut tx, &[self::person(2)], &[call(2)])
             .await

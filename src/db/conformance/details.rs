@@ -2,11 +2,14 @@
 
 use super::{World, announcement, at, recording_id, vouched};
 use crate::{
-    db::{details, parties, recordings, waiting},
+    db::{
+        details, parties, recordings,
+        waiting::{self, PendingPlace},
+    },
     model::{
         id::RecordingId,
         name::LegName,
-        subject::{Conversation, Party, Presence},
+        subject::{Conversation, Party, PartyScope, Presence},
     },
 };
 
@@ -30,6 +33,14 @@ fn leg(name: &str) -> LegName {
     name.parse().unwrap()
 }
 
+fn place(conversation: &Conversation, name: &str) -> PendingPlace {
+    PendingPlace {
+        conversation: conversation.clone(),
+        scope: PartyScope::Every,
+        leg: leg(name),
+    }
+}
+
 async fn named(world: &World, conversation: &Conversation, all: &[(&str, Option<u8>)], at_ms: i64) {
     let party = |(name, channel): &(&str, Option<u8>)| Party {
         leg: leg(name),
@@ -41,6 +52,7 @@ async fn named(world: &World, conversation: &Conversation, all: &[(&str, Option<
     parties::name(
         &mut tx,
         conversation,
+        &PartyScope::Every,
         &all.iter().map(party).collect::<Vec<_>>(),
         &vouched(),
         at(at_ms),
@@ -107,7 +119,9 @@ async fn a_conversation_has_the_recordings_whose_parties_are_its_own(world: &Wor
     let of = async |conversation: Conversation| {
         let mut tx = world.tx().await;
         details::lock(&mut tx, &conversation).await.unwrap();
-        let mut found = details::sealed_of(&mut tx, &conversation).await.unwrap();
+        let mut found = details::sealed_of(&mut tx, &PartyScope::Every, &conversation)
+            .await
+            .unwrap();
         found.sort_unstable_by_key(|id| ids.iter().position(|known| known == id));
         found
     };
@@ -133,32 +147,41 @@ async fn what_waits_is_found_by_place_and_cleared(world: &World) {
     named(world, &call(2), &[("caller", None)], 1).await;
     let mut tx = world.tx().await;
     for conversation in [call(1), call(2)] {
-        waiting::put(&mut tx, &conversation, &leg("caller"), &[7])
+        waiting::put(&mut tx, &place(&conversation, "caller"), &[7])
             .await
             .unwrap();
     }
     assert!(
-        waiting::put(&mut tx, &call(2), &leg("callee"), &[7])
+        waiting::put(&mut tx, &place(&call(2), "callee"), &[7])
             .await
             .is_err(),
         "there is no such place"
     );
     assert_eq!(
-        waiting::find(&mut tx, &[call(1), call(3)]).await.unwrap(),
-        [(call(1), [(leg("caller"), vec![7])].into())].into()
+        waiting::find(&mut tx, &PartyScope::Every, &[call(1), call(3)])
+            .await
+            .unwrap(),
+        [(place(&call(1), "caller"), vec![7])].into()
     );
     assert_eq!(
-        waiting::clear(&mut tx, &[call(1), call(3)]).await.unwrap(),
+        waiting::clear(&mut tx, &PartyScope::Every, &[call(1), call(3)])
+            .await
+            .unwrap(),
         [call(1)]
     );
-    assert_eq!(waiting::clear(&mut tx, &[call(1)]).await.unwrap(), []);
     assert_eq!(
-        waiting::find(&mut tx, &[call(1), call(2)])
+        waiting::clear(&mut tx, &PartyScope::Every, &[call(1)])
+            .await
+            .unwrap(),
+        []
+    );
+    assert_eq!(
+        waiting::find(&mut tx, &PartyScope::Every, &[call(1), call(2)])
             .await
             .unwrap()
             .into_keys()
             .collect::<Vec<_>>(),
-        [call(2)]
+        [place(&call(2), "caller")]
     );
     tx.commit().await.unwrap();
 }
@@ -179,7 +202,7 @@ async fn what_waits_for_too_long_or_for_the_shredded_is_cleared(world: &World) {
     let wait = async |tx: &mut crate::db::Tx| {
         for (conversation, _) in &all {
             for name in ["caller", "callee"] {
-                waiting::put(tx, conversation, &leg(name), &[7])
+                waiting::put(tx, &place(conversation, name), &[7])
                     .await
                     .unwrap();
             }
@@ -207,7 +230,7 @@ async fn what_waits_for_too_long_or_for_the_shredded_is_cleared(world: &World) {
 async fn a_channel_is_noted_once(world: &World) {
     let channels = async || {
         let mut tx = world.tx().await;
-        let all = parties::of(&mut tx, &[call(1)])
+        let all = parties::of(&mut tx, &PartyScope::Every, &[call(1)])
             .await
             .unwrap()
             .remove(&call(1))

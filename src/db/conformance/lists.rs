@@ -119,7 +119,7 @@ async fn stocked(world: &World) {
     let party = |conversation: &str, leg: &str, who: u8| {
         let subject = subject(who);
         format!(
-            "INSERT INTO parties (conversation, leg, subject, named_at) VALUES ('{conversation}', '{leg}', '{subject}', 0)"
+            "INSERT INTO parties (conversation, account, leg, subject, named_at) VALUES ('{conversation}', '*', '{leg}', '{subject}', 0)"
         )
     };
     let parties = [

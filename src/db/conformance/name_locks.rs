@@ -13,8 +13,11 @@ use crate::{
         revocations::{self, Revocation},
     },
     model::{
-        actor::Initiator, id::RevocationId, revocation::Target, sid::AccountSid,
-        subject::Conversation,
+        actor::Initiator,
+        id::RevocationId,
+        revocation::Target,
+        sid::AccountSid,
+        subject::{Conversation, PartyScope},
     },
 };
 
@@ -54,7 +57,14 @@ impl Change {
             Self::Naming(conversation, number) => {
                 let parties = [party("callee", Some(*number))];
                 let vouched = vouched();
-                let naming = parties::name(tx, conversation, &parties, &vouched, at(2));
+                let naming = parties::name(
+                    tx,
+                    conversation,
+                    &PartyScope::Every,
+                    &parties,
+                    &vouched,
+                    at(2),
+                );
                 naming.await.unwrap();
             }
             Self::Revocation(target) => {

@@ -64,7 +64,7 @@ impl World {
 
     async fn named(&self, conversation: &str, leg: &str, subject: SubjectId) {
         self.sql(&[&format!(
-            "INSERT INTO parties (conversation, leg, subject, named_at, vouched_for) VALUES ('{conversation}', '{leg}', '{subject}', 0, '*')"
+            "INSERT INTO parties (conversation, account, leg, subject, named_at, vouched_for) VALUES ('{conversation}', '*', '{leg}', '{subject}', 0, '*')"
         )])
         .await;
     }
@@ -129,9 +129,14 @@ async fn a_person_is_reached_in_calls_and_conferences(world: &World) {
         3
     );
     let conversations = [call, conference].map(|sid| sid.parse::<Conversation>().unwrap());
-    let legs = revocations::legs(&mut world.tx().await, subject(1), &conversations)
-        .await
-        .unwrap();
+    let legs = revocations::legs(
+        &mut world.tx().await,
+        subject(1),
+        &conversations,
+        &[].into(),
+    )
+    .await
+    .unwrap();
     assert_eq!(
         legs,
         [

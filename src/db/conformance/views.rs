@@ -149,11 +149,12 @@ async fn a_conversation_has_its_own_recordings_and_those_who_are_known(world: &W
         );
     }
     drop(tx);
+    let account = format!("AC{}", "0".repeat(32)).parse().unwrap();
     let one = SubjectId::of_hash(&[1; 32]);
     let other = SubjectId::of_hash(&[2; 32]);
     let row = |conversation: &Conversation, leg: &str, subject: &str| {
         format!(
-            "INSERT INTO parties (conversation, leg, subject, named_at) VALUES ('{conversation}', '{leg}', {subject}, 1)"
+            "INSERT INTO parties (conversation, account, leg, subject, named_at) VALUES ('{conversation}', '*', '{leg}', {subject}, 1)"
         )
     };
     let rows = [
@@ -165,16 +166,22 @@ async fn a_conversation_has_its_own_recordings_and_those_who_are_known(world: &W
     world.sql(&rows.each_ref().map(String::as_str)).await;
     let mut tx = world.tx().await;
     assert_eq!(
-        recordings::subjects_in(&mut tx, &call).await.unwrap(),
+        recordings::subjects_in(&mut tx, &account, &call)
+            .await
+            .unwrap(),
         [one].into()
     );
     assert_eq!(
-        recordings::subjects_in(&mut tx, &conference).await.unwrap(),
+        recordings::subjects_in(&mut tx, &account, &conference)
+            .await
+            .unwrap(),
         [other].into()
     );
     let nobody = format!("CA{}", "9".repeat(32)).parse().unwrap();
     assert_eq!(
-        recordings::subjects_in(&mut tx, &nobody).await.unwrap(),
+        recordings::subjects_in(&mut tx, &account, &nobody)
+            .await
+            .unwrap(),
         [].into()
     );
 }

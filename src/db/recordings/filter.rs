@@ -11,7 +11,7 @@ use super::stored::{COLUMNS, recording};
 use crate::{
     db::{
         error::Error,
-        parties::is_of_party,
+        parties::{counts_for, is_of_party},
         query::{ListOrder, ListQuery, members, text, time},
         table::Value,
         tx::{Tx, set},
@@ -139,8 +139,12 @@ impl SubjectFilter {
         // Three parts, each by its own index.
         const OF_SUBJECT: &str = concat!(
             "recordings.id IN (
-          SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation WHERE parties.subject = ?
-          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation WHERE parties.subject = ?
+          SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation WHERE parties.subject = ? AND ",
+            counts_for!(),
+            "
+          UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation WHERE parties.subject = ? AND ",
+            counts_for!(),
+            "
           UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation WHERE parties.subject = ? AND ",
             is_of_party!(),
             ")"
@@ -149,9 +153,13 @@ impl SubjectFilter {
         const OF_SUBJECT_IN: &str = concat!(
             "recordings.id IN (
           SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation
-          WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?))
+          WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?)) AND ",
+            counts_for!(),
+            "
           UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
-          WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?))
+          WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?)) AND ",
+            counts_for!(),
+            "
           UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation
           WHERE parties.subject = ? AND recordings.account IN (SELECT key FROM json_each(?)) AND ",
             is_of_party!(),

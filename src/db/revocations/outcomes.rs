@@ -92,8 +92,25 @@ macro_rules! made {
         concat!(
             "(recordings.author IS NULL OR EXISTS (SELECT 1 FROM parties WHERE parties.subject = ",
             $person,
-            " AND parties.leg = recordings.author
+            " AND parties.leg = recordings.author AND ",
+            crate::db::parties::counts_for!(),
+            "
                 AND parties.conversation IN (recordings.call_sid, recordings.conference_sid, recordings.thread)))"
+        )
+    };
+}
+
+/// The condition under which somebody else wrote a recording that the withdrawal of a place reaches.
+macro_rules! received_at {
+    ($place:literal, $reach:literal) => {
+        concat!(
+            "(",
+            $reach,
+            " = 'conversation' AND ",
+            $place,
+            " LIKE '%/%' AND recordings.author IS NOT NULL AND recordings.thread || '/' || recordings.author <> ",
+            $place,
+            ")"
         )
     };
 }
@@ -108,11 +125,12 @@ pub async fn enter(
 ) -> Result<u64, Error> {
     const SQL: &str = formatcp!(
         "/* revocations.enter */ {} SELECT reached.key, $1, reached.value->>'outcome',
-          CASE WHEN COALESCE(revocations.reach, '') <> 'subject' OR {} THEN 'own' ELSE 'received' END, recordings.kind
+          CASE WHEN revocations.reach = 'subject' AND NOT {} OR {} THEN 'received' ELSE 'own' END, recordings.kind
         FROM json_each($2) AS reached JOIN recordings ON recordings.id = reached.key LEFT JOIN revocations ON revocations.id = $1
         WHERE true ON CONFLICT (recording_id, revocation_id) DO NOTHING",
         StoredOutcome::INSERT_INTO,
-        made!("revocations.target")
+        made!("revocations.target"),
+        received_at!("revocations.target", "revocations.reach")
     );
     let document: BTreeMap<String, _> = outcomes
         .iter()
@@ -133,7 +151,7 @@ pub async fn enter(
     Ok(entered)
 }
 
-/// Returns those of these recordings that others wrote to the revocation's person.
+/// Returns those of these recordings that others wrote to the revocation's person or place.
 pub async fn received(
     tx: &mut Tx,
     revocation: &Revocation,
@@ -144,11 +162,21 @@ pub async fn received(
         WHERE recordings.id IN (SELECT key FROM json_each($2)) AND NOT {}",
         made!("$1")
     );
-    let Target::Subject(subject) = revocation.target else {
-        return Ok(BTreeSet::new());
+    const AT: &str = formatcp!(
+        "/* revocations.received_at */ SELECT recordings.id FROM recordings
+        WHERE recordings.id IN (SELECT key FROM json_each($2)) AND {}",
+        received_at!("$1", "'conversation'")
+    );
+    let sql = match revocation.target {
+        Target::Subject(_) => SQL,
+        Target::Place(..) => AT,
+        Target::Recording(_) | Target::Account(_) | Target::Conversation(_) => {
+            return Ok(BTreeSet::new());
+        }
     };
-    let args = [Arg::Text(&subject.to_string()), Arg::Text(&set(ids))];
-    let rows = tx.fetch_all(SQL, &args).await?;
+    let target = revocation.target.id();
+    let args = [Arg::Text(&target), Arg::Text(&set(ids))];
+    let rows = tx.fetch_all(sql, &args).await?;
     rows.iter()
         .map(|row| row.parse("recordings", "id", "id"))
         .collect()

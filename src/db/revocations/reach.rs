@@ -2,16 +2,18 @@
 //!
 //! Owns the one SQL text that defines which recordings a target includes. A person is reached in
 //! every conversation in which they are a party, whether the recording is of the call or of the
-//! conference; of a thread, in the messages that they wrote, and in those that they received. A party that was named after the revocation is reached only if the naming was
-//! vouched for with the `revoke` action ([`Vouched`](crate::db::parties::Vouched)).
+//! conference; of a thread, in the messages that they wrote, and in those that they received. A party
+//! that was named after the revocation is reached only if the naming was vouched for with the `revoke` action ([`Vouched`](crate::db::parties::Vouched)).
 
-use const_format::formatcp;
+use std::collections::BTreeSet;
+
+use const_format::{concatcp, formatcp};
 
 use super::{COLUMNS, Revocation, StoredRevocation};
 use crate::{
     db::{
         error::Error,
-        parties::is_of_party,
+        parties::{counts_for, is_of_party},
         row::Row,
         tx::{Arg, Tx, set},
         work::{self, WorkKind},
@@ -21,6 +23,7 @@ use crate::{
         name::LegName,
         recording::Recording,
         revocation::Target,
+        sid::AccountSid,
         subject::Conversation,
         time::Timestamp,
     },
@@ -39,6 +42,21 @@ macro_rules! by_place {
     };
 }
 
+/// The recordings of the party at a place: `$1` is its conversation, `/`, and its leg.
+macro_rules! at_place {
+    ($length:literal, $leg:literal) => {
+        concat!(
+            "SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation
+             WHERE parties.conversation = substr($1, 1, ",
+            $length,
+            ") AND parties.leg = substr($1, ",
+            $leg,
+            ") AND ",
+            is_of_party!()
+        )
+    };
+}
+
 /// The recordings of a target: `$1` is the target, `$2` the time of the revocation. The recordings
 /// of an account are read in the order of their ids: sorting all recordings of a large account for
 /// each page would cost more, so the planner must not use the index on accounts.
@@ -47,9 +65,13 @@ fn about(target: &Target) -> &'static str {
         Target::Subject(_) => concat!(
             "SELECT recordings.id FROM parties JOIN recordings ON recordings.call_sid = parties.conversation
              WHERE parties.subject = $1 AND ",
+            counts_for!(),
+            " AND ",
             by_place!("$2"),
             " UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.conference_sid = parties.conversation
              WHERE parties.subject = $1 AND ",
+            counts_for!(),
+            " AND ",
             by_place!("$2"),
             " UNION SELECT recordings.id FROM parties JOIN recordings ON recordings.thread = parties.conversation
              WHERE parties.subject = $1 AND ",
@@ -62,6 +84,11 @@ fn about(target: &Target) -> &'static str {
             "SELECT id FROM recordings WHERE call_sid = $1 UNION SELECT id FROM recordings WHERE conference_sid = $1
              UNION SELECT id FROM recordings WHERE thread = $1"
         }
+        Target::Place(conversation, _) => match conversation {
+            // The id of a thread has 36 characters, those of the source have 34.
+            Conversation::Thread(_) => at_place!("36", "38"),
+            _ => at_place!("34", "36"),
+        },
         Target::Account(_) => "SELECT id FROM recordings WHERE account || '' = $1",
     }
 }
@@ -152,9 +179,11 @@ pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocati
     const SQL: &str = formatcp!(
         "/* revocations.covering */ SELECT {COLUMNS} FROM revocations
         WHERE revoked_at >= $1 AND target IN (SELECT key FROM json_each($2)
-            UNION SELECT subject FROM parties WHERE subject IS NOT NULL AND conversation IN (SELECT key FROM json_each($3)))
-          AND (reach <> 'subject' OR EXISTS (SELECT 1 FROM parties JOIN recordings ON recordings.id = $4
-            WHERE parties.subject = revocations.target AND parties.conversation IN (SELECT key FROM json_each($3)) AND {} AND {}))
+            UNION SELECT subject FROM parties WHERE subject IS NOT NULL AND conversation IN (SELECT key FROM json_each($3))
+            UNION SELECT conversation || '/' || leg FROM parties WHERE conversation IN (SELECT key FROM json_each($3)))
+          AND (reach <> 'subject' AND target NOT LIKE '%/%' OR EXISTS (SELECT 1 FROM parties JOIN recordings ON recordings.id = $4
+            WHERE parties.conversation IN (SELECT key FROM json_each($3)) AND {}
+              AND (parties.subject = revocations.target AND {} OR parties.conversation || '/' || parties.leg = revocations.target)))
         ORDER BY revoked_at, id",
         is_of_party!(),
         by_place!("revocations.revoked_at")
@@ -183,30 +212,38 @@ pub async fn covering(tx: &mut Tx, recording: &Recording) -> Result<Vec<Revocati
     Ok(all)
 }
 
-/// Makes the revocations of a conversation's parties that cover one of its recordings run again
-/// from the beginning, and returns them. Runs in the unit that names the party, so that no
-/// recording is missed in between.
+/// Makes the revocations of a conversation, of a place in it and of its parties that cover one of its
+/// recordings run again from the beginning, and returns them. Runs in the unit that names a party, or
+/// that enters a recording in the conversation, so that no recording is missed in between.
 pub async fn reach_again(
     tx: &mut Tx,
     conversation: &Conversation,
     now: Timestamp,
 ) -> Result<Vec<RevocationId>, Error> {
-    const SQL: &str = concat!(
+    const LEFT: &str = "(call_sid = $1 OR conference_sid = $1 OR thread = $1) AND collected_at <= revocations.revoked_at
+              AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id)";
+    const SQL: &str = concatcp!(
         "/* revocations.reach_again */
         SELECT id FROM revocations
         WHERE reach = 'subject' AND target IN (SELECT subject FROM parties WHERE conversation = $1 AND subject IS NOT NULL)
           AND EXISTS (SELECT 1 FROM recordings JOIN parties ON parties.conversation = $1 AND parties.subject = revocations.target
-            WHERE (call_sid = $1 OR conference_sid = $1 OR thread = $1) AND collected_at <= revocations.revoked_at
-              AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id)
-              AND ",
+            WHERE ",
+        LEFT,
+        " AND ",
         is_of_party!(),
         " AND ",
         by_place!("revocations.revoked_at"),
-        ") ORDER BY id"
+        ") UNION SELECT id FROM revocations
+        WHERE reach = 'conversation' AND (target = $1 OR target IN (SELECT conversation || '/' || leg FROM parties WHERE conversation = $1))
+          AND EXISTS (SELECT 1 FROM recordings
+            WHERE ",
+        LEFT,
+        " AND (revocations.accounts = '[]' OR revocations.accounts LIKE '%' || recordings.account || '%')
+              AND (target = $1 OR EXISTS (SELECT 1 FROM parties
+                WHERE parties.conversation = $1 AND parties.conversation || '/' || parties.leg = revocations.target AND ",
+        is_of_party!(),
+        "))) ORDER BY id"
     );
-    // In the order of their ids, so that two units do not lock them in different orders.
-    const FROM_THE_BEGINNING: &str = "/* revocations.run_again */
-        UPDATE revocations SET state = 'running', cursor = NULL WHERE id = $1";
     let rows = tx
         .fetch_all(SQL, &[Arg::Text(conversation.as_str())])
         .await?;
@@ -214,12 +251,41 @@ pub async fn reach_again(
         .iter()
         .map(|row| row.parse("revocations", "id", "id"))
         .collect::<Result<_, _>>()?;
-    for id in &ids {
-        tx.execute(FROM_THE_BEGINNING, &[Arg::Text(&id.to_string())])
-            .await?;
-    }
-    work::enqueue(tx, WorkKind::Revocation, &ids, now).await?;
+    run_again(tx, &ids, now).await?;
     Ok(ids)
+}
+
+/// Makes the revocations that now cover these recordings, and have no outcome for them, run again
+/// from the beginning. Runs in the unit in which news of the source dated the recordings back.
+pub async fn reach_again_dated(
+    tx: &mut Tx,
+    recordings: &[Recording],
+    now: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "/* revocations.has_outcome */
+        SELECT revocation_id FROM revoked WHERE recording_id = $1 AND revocation_id = $2";
+    let mut left = BTreeSet::new();
+    for recording in recordings {
+        for revocation in covering(tx, recording).await? {
+            let ids = [recording.id.to_string(), revocation.id.to_string()];
+            let args = ids.each_ref().map(|id| Arg::Text(id));
+            if tx.fetch_first(SQL, &args).await?.is_none() {
+                left.insert(revocation.id);
+            }
+        }
+    }
+    run_again(tx, &Vec::from_iter(left), now).await
+}
+
+/// Makes revocations run again from the beginning, in the order of their ids, so that two units do
+/// not lock them in different orders.
+async fn run_again(tx: &mut Tx, ids: &[RevocationId], now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "/* revocations.run_again */
+        UPDATE revocations SET state = 'running', cursor = NULL WHERE id = $1";
+    for id in ids {
+        tx.execute(SQL, &[Arg::Text(&id.to_string())]).await?;
+    }
+    work::enqueue(tx, WorkKind::Revocation, ids, now).await
 }
 
 /// Parties that were named after their revocation by a caller without `revoke`, joined with the
@@ -303,22 +369,21 @@ fn read_unvouched(rows: &[Row]) -> Result<Vec<Unvouched>, Error> {
         .collect()
 }
 
-/// Returns the legs of a person in these conversations.
+/// Returns the legs of a person in these conversations, as they count for recordings of these
+/// accounts.
 pub async fn legs(
     tx: &mut Tx,
     subject: SubjectId,
     conversations: &[Conversation],
+    accounts: &BTreeSet<AccountSid>,
 ) -> Result<Vec<(Conversation, LegName)>, Error> {
     const SQL: &str = "/* revocations.legs */
-        SELECT conversation, leg FROM parties WHERE subject = $1 AND conversation IN (SELECT key FROM json_each($2)) ORDER BY conversation, leg";
+        SELECT DISTINCT conversation, leg FROM parties WHERE subject = $1 AND conversation IN (SELECT key FROM json_each($2))
+          AND (account = '*' OR account IN (SELECT key FROM json_each($3)))
+        ORDER BY conversation, leg";
+    let args = [subject.to_string(), set(conversations), set(accounts)];
     let rows = tx
-        .fetch_all(
-            SQL,
-            &[
-                Arg::Text(&subject.to_string()),
-                Arg::Text(&set(conversations)),
-            ],
-        )
+        .fetch_all(SQL, &args.each_ref().map(|arg| Arg::Text(arg)))
         .await?;
     let id = "conversation";
     let leg = "leg";

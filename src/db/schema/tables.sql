@@ -436,6 +436,9 @@ CREATE TABLE outbox (
 -- Who took part in a conversation. A conversation without a row has one party that nobody knows.
 CREATE TABLE parties (
   conversation TEXT NOT NULL,    -- CA…, CF…, CH…, RM…, KC… or thr_…
+  -- AC…: for whose recordings it counts, that of the account that told; *: for those of every
+  -- account, because who named the party may see all of them
+  account TEXT NOT NULL,
   -- place in it, as the application calls it; in a chat, as Twilio does: mb…
   leg TEXT NOT NULL,
   subject TEXT,                  -- sub_…, a keyed hash of the address; null: not known
@@ -451,7 +454,7 @@ CREATE TABLE parties (
   -- in a chat: from when until when they were there, to the second; null: no bound is known
   joined_at BIGINT,
   left_at BIGINT,
-  PRIMARY KEY (conversation, leg)
+  PRIMARY KEY (conversation, account, leg)
 );
 CREATE INDEX parties_by_subject ON parties (subject) WHERE subject IS NOT NULL;
 CREATE INDEX parties_unvouched ON parties (subject)
@@ -479,6 +482,8 @@ CREATE TABLE consents (
   subject TEXT,                  -- sub_…: about a person in every conversation; or null and
   conversation TEXT,             -- CA…, CF…, CH…, RM…, KC… or thr_…: about who took part in it,
   leg TEXT,                      -- at this place; null: all of them
+  -- JSON array of the accounts for whose recordings it counts; empty: for those of all
+  accounts TEXT NOT NULL,
   purposes TEXT NOT NULL,        -- JSON array of purposes; empty: all
   answer TEXT NOT NULL,          -- given | declined | withdrawn | informed
   -- contract | announcement | speech | keypad | sms | web-form | letter | import
@@ -529,7 +534,8 @@ CREATE INDEX holds_by_review ON holds (review_at) WHERE lifted_at IS NULL;
 CREATE TABLE revocations (
   id TEXT PRIMARY KEY,           -- rvk_…
   reach TEXT NOT NULL,           -- subject | recording | account | conversation
-  target TEXT NOT NULL,          -- sub_…, rec_…, AC…, CA… or CF…
+  -- sub_…, rec_…, AC…, or a conversation, with / and a place in it if it is that party's
+  target TEXT NOT NULL,
   purposes TEXT NOT NULL,        -- JSON array; empty: everything, and what is reached is shredded
   -- JSON array: only recordings of these accounts are reached; empty: of all
   accounts TEXT NOT NULL,

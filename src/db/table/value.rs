@@ -33,7 +33,7 @@ use crate::{
             ProxyParticipantSid, ProxySessionSid, RecordingSid, TranscriptSid,
         },
         source::{CopyKind, CopyState},
-        subject::Conversation,
+        subject::{Conversation, PartyScope},
         text::PrincipalSubject,
         time::Timestamp,
     },
@@ -327,6 +327,7 @@ texts!(
     MediaKind,
     MessageSid,
     Method,
+    PartyScope,
     PrincipalKind,
     // Issuers, too: they have the same type.
     PrincipalSubject,

@@ -4,7 +4,7 @@ use super::Catalogue;
 use crate::{
     db::{
         conversations::{self, ConversationFilter, ListedConversation},
-        parties, quarantine,
+        parties,
         recordings::{self, RecordingFilter, RecordingSort},
     },
     flow::{
@@ -15,7 +15,7 @@ use crate::{
         id::RecordingId,
         recording::Recording,
         sid::AccountSid,
-        subject::{Conversation, Party},
+        subject::{Conversation, Party, PartyScope},
         time::Timestamp,
     },
     policy::{Permit, action},
@@ -85,11 +85,10 @@ impl Catalogue {
         let latest = end(RecordingSort::NewestRecorded).await?;
         let rows = recordings::list(&mut tx, &filter(sort, after), page::rows(limit)).await?;
         let only = std::slice::from_ref(&id);
-        let accounts = quarantine::accounts_of(&mut tx, only).await?;
-        let may_know = permit.also(action::Consent).is_some()
-            && accounts.iter().all(|account| permit.covers(account));
-        let parties = if may_know {
-            let mut named = parties::of(&mut tx, only).await?;
+        // Of the account that is shown: another one may call something else by the same id.
+        let parties = if permit.also(action::Consent).is_some() {
+            let scope = PartyScope::from(first.account());
+            let mut named = parties::of(&mut tx, &scope, only).await?;
             Some(named.remove(&id).unwrap_or_default())
         } else {
             None

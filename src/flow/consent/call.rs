@@ -29,8 +29,8 @@ use crate::{
     model::{
         consent::{Answer, RECORDING},
         name::LegName,
-        sid::CallSid,
-        subject::{Address, Conversation},
+        sid::{AccountSid, CallSid},
+        subject::{Address, Conversation, PartyScope},
         text::Reference,
         time::Clock,
     },
@@ -186,7 +186,7 @@ impl CallConsent {
             Understood::No => {
                 count("no");
                 let told = self.answered(request, voice, spoken, Answer::Declined, given);
-                heard_or_logged(in_time(self.record(told)).await);
+                heard_or_logged(in_time(self.record(&request.account, told)).await);
                 heard_or_logged(in_time(self.name_people(request, None)).await);
                 over(Some(spoken), Some(&spoken.declined), false, then)
             }
@@ -217,8 +217,8 @@ impl CallConsent {
         connect: Option<&Connect>,
     ) -> Result<bool, Error> {
         self.name_people(request, connect).await?;
-        self.record(self.answered(request, voice, spoken, Answer::Given, given))
-            .await
+        let told = self.answered(request, voice, spoken, Answer::Given, given);
+        self.record(&request.account, told).await
     }
 
     /// Names the parties as far as they are known here: the one who is asked, the one who dialled,
@@ -313,7 +313,7 @@ impl CallConsent {
     /// announce the recording; if its state is unknown, it is announced.
     async fn begin_together(&self, request: &VoiceRequest, callback: &str) -> bool {
         let call = request.conversation();
-        match in_time(self.all_agree(call)).await {
+        match in_time(self.all_agree(&request.account, call)).await {
             Ok(true) => {}
             Ok(false) => return false,
             Err(error) => {
@@ -360,16 +360,18 @@ impl CallConsent {
     }
 
     /// Returns whether all known parties of this call consent to a recording from now on.
-    async fn all_agree(&self, call: &CallSid) -> Result<bool, Error> {
+    async fn all_agree(&self, account: &AccountSid, call: &CallSid) -> Result<bool, Error> {
         let conversation = [Conversation::Call(call.clone())];
         let mut tx = self.db.read().await?;
-        let parties = parties::of(&mut tx, &conversation)
+        let parties = parties::of(&mut tx, &PartyScope::from(account), &conversation)
             .await?
             .into_values()
             .flatten()
             .collect::<Vec<_>>();
         let subjects: Vec<_> = parties.iter().filter_map(|party| party.subject).collect();
         let statements = consents::find(&mut tx, &subjects, &conversation).await?;
+        let counting = statements.into_iter().filter(|row| row.counts_for(account));
+        let statements = counting.map(|row| row.statement).collect();
         let recording = RECORDING.parse().expect("it is a name");
         Ok(Consents {
             parties,
@@ -390,7 +392,7 @@ impl CallConsent {
         match self
             .parties
             .name(
-                &Permit::of_vault(action::Consent),
+                &Permit::of_vault_for(action::Consent, &request.account),
                 &conversation,
                 &[(leg, address)],
             )
@@ -402,11 +404,10 @@ impl CallConsent {
     }
 
     /// Records a statement. Returns whether it is new.
-    async fn record(&self, told: NewStatement) -> Result<bool, Error> {
-        let recorded = self
-            .consents
-            .record(&Permit::of_vault(action::Consent), vec![told])
-            .await?;
+    /// It counts for the account that asked.
+    async fn record(&self, account: &AccountSid, told: NewStatement) -> Result<bool, Error> {
+        let permit = Permit::of_vault_for(action::Consent, account);
+        let recorded = self.consents.record(&permit, vec![told]).await?;
         Ok(recorded.fresh > 0)
     }
 

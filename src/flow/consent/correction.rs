@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use super::effects::Effects;
+use super::{
+    effects::Effects,
+    scope::{parties_in, scopes_of},
+};
 use crate::{
     db::{
         self, Db, Tx, details,
@@ -28,7 +31,7 @@ use crate::{
         id::{RecordingId, SubjectId},
         name::{Label, LegName},
         recording::{Recording, RecordingState},
-        subject::{Address, Conversation},
+        subject::{Address, Conversation, Party, PartyScope},
         text::LabelValue,
         time::{Clock, Timestamp},
     },
@@ -105,6 +108,13 @@ impl Corrections {
         };
         drop(tx);
         let now = self.clock.now();
+        // Who was named for every account is corrected by who may see every account.
+        let mut scopes = vec![PartyScope::from(recording.account())];
+        scopes.extend(
+            scopes_of(permit)
+                .into_iter()
+                .filter(|scope| *scope == PartyScope::Every),
+        );
         let vouched = Vouched::by(permit.also(action::Revoke).as_ref());
         let news = ConsentChange {
             bearing: AffectedScope::of(conversation.iter(), []),
@@ -138,7 +148,13 @@ impl Corrections {
                 let mut again = Vec::new();
                 if let Some(conversation) = &conversation {
                     let moved = self
-                        .move_parties(&mut unit, conversation, &correction.parties, &vouched, now)
+                        .move_parties(
+                            &mut unit,
+                            (conversation, &scopes),
+                            &correction.parties,
+                            &vouched,
+                            now,
+                        )
                         .await?;
                     if !moved.is_empty() {
                         let told = correction
@@ -149,15 +165,13 @@ impl Corrections {
                             address: address.clone(),
                             ..Participant::at(leg.clone())
                         });
-                        self.vault
-                            .keep_details(
-                                &mut unit,
-                                conversation,
-                                &told.collect::<Vec<_>>(),
-                                Keeping::Corrects,
-                                now,
-                            )
-                            .await?;
+                        let told: Vec<Participant> = told.collect();
+                        for scope in &scopes {
+                            let place = (conversation, scope);
+                            self.vault
+                                .keep_details(&mut unit, place, &told, Keeping::Corrects, now)
+                                .await?;
+                        }
                         again = revocations::reach_again(&mut unit, conversation, now).await?;
                         unit.to_journal(OutboxKind::Conversation, &[conversation], now);
                         (entries, next) = self
@@ -206,23 +220,18 @@ impl Corrections {
             .ok_or(Error::NotFound)
     }
 
-    /// Replaces the parties of these legs. Returns the legs whose party changed.
+    /// Replaces the parties of these legs, as they count for the first of these scopes. Returns the
+    /// legs whose party changed.
     async fn move_parties(
         &self,
         tx: &mut Tx,
-        conversation: &Conversation,
+        (conversation, scopes): (&Conversation, &[PartyScope]),
         corrected: &[(LegName, Option<Address>)],
         vouched: &Vouched,
         now: Timestamp,
     ) -> Result<BTreeSet<LegName>, Error> {
-        let known = parties::of(tx, std::slice::from_ref(conversation))
-            .await?
-            .remove(conversation)
-            .unwrap_or_default();
-        let known: BTreeMap<LegName, Option<SubjectId>> = known
-            .into_iter()
-            .map(|party| (party.leg, party.subject))
-            .collect();
+        let own = scopes.get(..1).unwrap_or_default();
+        let known = by_leg(parties_in(tx, own, conversation).await?);
         let mut moved = BTreeSet::new();
         for (leg, address) in corrected {
             let subject = address.as_ref().map(|address| self.vault.subject(address));
@@ -233,11 +242,22 @@ impl Corrections {
                          an existing party"
                     )));
                 }
-                Some(before) if *before == subject => {}
+                Some(before) if *before == [subject] => {}
                 Some(_) => {
-                    parties::correct(tx, conversation, leg, subject, vouched, now).await?;
+                    let place = (conversation, leg);
+                    match parties::correct(tx, place, scopes, subject, vouched, now).await {
+                        Err(db::Error::Stale(_)) => return Err(named_for_all(leg)),
+                        corrected => corrected?,
+                    }
                     moved.insert(leg.clone());
                 }
+            }
+        }
+        let after = by_leg(parties_in(tx, own, conversation).await?);
+        for (leg, address) in corrected {
+            let subject = address.as_ref().map(|address| self.vault.subject(address));
+            if after.get(leg).is_none_or(|there| *there != [subject]) {
+                return Err(named_for_all(leg));
             }
         }
         Ok(moved)
@@ -272,11 +292,29 @@ impl Corrections {
     }
 }
 
+/// Returns whoever is named at each leg.
+fn by_leg(parties: Vec<Party>) -> BTreeMap<LegName, Vec<Option<SubjectId>>> {
+    let mut legs: BTreeMap<LegName, Vec<Option<SubjectId>>> = BTreeMap::new();
+    for party in parties {
+        legs.entry(party.leg).or_default().push(party.subject);
+    }
+    legs
+}
+
+/// The error of a correction by somebody who may not see every account.
+fn named_for_all(leg: &LegName) -> Error {
+    Error::Conflict(format!(
+        "the party at `{leg}` was named for the recordings of every account; correct it with access \
+         to every account"
+    ))
+}
+
 /// Returns the conversation whose parties apply to a recording: its conference if that has named
 /// parties, otherwise its call.
 async fn named(tx: &mut Tx, recording: &Recording) -> Result<Conversation, Error> {
     let both: Vec<Conversation> = recording.conversations().collect();
-    let known = parties::of(tx, &both).await?;
+    let scope = PartyScope::from(recording.account());
+    let known = parties::of(tx, &scope, &both).await?;
     let first = both
         .into_iter()
         .find(|conversation| known.contains_key(conversation));

@@ -258,6 +258,22 @@ mod tests {
     }
 
     #[test]
+    fn each_id_of_the_source_is_a_leg_of_its_own() {
+        let known = [party("kp1", Some(1)), party("kp2", None)];
+        let all = [
+            found("kp1", Some(2)),
+            found("kp2", Some(1)),
+            found("kp3", Some(3)),
+            found("kp4", None),
+        ];
+        let (matched, taken) = match_by_leg(&known, &all, subject);
+        // Nobody moves to another leg, whoever they are, and a known one keeps theirs.
+        assert_eq!((matched, taken), (all[1..].to_vec(), 1));
+        let again = [found("kp1", Some(1)), found("kp1", None)];
+        assert_eq!(match_by_leg(&known, &again, subject), (again.to_vec(), 0));
+    }
+
+    #[test]
     fn nobody_takes_the_place_of_who_is_known() {
         let known = [party("caller", Some(1)), party("callee", Some(2))];
         holds(

@@ -3,14 +3,15 @@
 //! Owns how parties are named, by an application with a permit or by the vault from data of the
 //! source. Refuses to replace a known party: that is a correction.
 
+pub(in crate::flow) mod joining;
 pub(in crate::flow) mod members;
 
 use std::collections::BTreeSet;
 
 use super::{
-    covers,
     effects::Effects,
     participants::{match_by_leg, match_participants},
+    scope::{covers, parties_in, scopes_of},
 };
 use crate::{
     db::{
@@ -32,7 +33,8 @@ use crate::{
         details::Participant,
         id::RevocationId,
         name::LegName,
-        subject::{Address, Conversation, Party, Presence},
+        sid::AccountSid,
+        subject::{Address, Conversation, Party, PartyScope, Presence},
         time::{Clock, Timestamp},
     },
     policy::{Permit, action},
@@ -47,9 +49,26 @@ const MAX_PARTIES: usize = 250;
 enum By<'a> {
     /// An application. Another person on a known leg is a conflict.
     Application(&'a Permit<action::Consent>),
-    /// The vault, from data of the source. Known parties stay, and the others get the remaining
-    /// legs.
-    Vault,
+    /// The vault, from data that the source has of this account. Known parties stay, and the others
+    /// get the remaining legs.
+    Vault(&'a AccountSid),
+}
+
+impl By<'_> {
+    fn actor(self) -> Initiator {
+        match self {
+            Self::Application(permit) => permit.initiator(),
+            Self::Vault(_) => Initiator::Vault,
+        }
+    }
+
+    /// Returns the scopes in which the parties are named.
+    fn scopes(self) -> Vec<PartyScope> {
+        match self {
+            Self::Application(permit) => scopes_of(permit),
+            Self::Vault(account) => vec![PartyScope::from(account)],
+        }
+    }
 }
 
 /// The result of naming parties in the vault's own name.
@@ -134,28 +153,25 @@ impl PartyRegister {
         let told: Vec<Participant> = named.iter().map(told).collect();
         self.match_participants(By::Application(permit), conversation, &told, Keeping::Waits)
             .await?;
-        let all = parties::of(
-            &mut self.db.read().await?,
-            std::slice::from_ref(conversation),
-        )
-        .await?;
-        Ok(all.into_values().next().unwrap_or_default())
+        let mut tx = self.db.read().await?;
+        Ok(parties_in(&mut tx, &scopes_of(permit), conversation).await?)
     }
 
-    /// Names the participants that the source reported, in the vault's own name; known parties keep
-    /// their legs. A naming can make an earlier revocation apply, which shreds recordings.
+    /// Names the participants that the source reported of this account, in the vault's own name;
+    /// known parties keep their legs. They are named for the account's recordings only. A naming can make an earlier revocation apply, which shreds recordings.
     ///
     /// # Errors
     /// Any database error; then nobody was named.
     pub(in crate::flow) async fn name_found(
         &self,
+        account: &AccountSid,
         conversation: &Conversation,
         found: &[Participant],
         keeping: Keeping,
     ) -> Result<MatchedParticipants, Error> {
         let found = found.get(..MAX_PARTIES).unwrap_or(found);
         let matched = self
-            .match_participants(By::Vault, conversation, found, keeping)
+            .match_participants(By::Vault(account), conversation, found, keeping)
             .await?;
         if matched.taken > 0 {
             tracing::warn!(
@@ -175,18 +191,14 @@ impl PartyRegister {
         told: &[Participant],
         keeping: Keeping,
     ) -> Result<MatchedParticipants, Error> {
-        let actor = match by {
-            By::Application(permit) => permit.initiator(),
-            By::Vault => Initiator::Vault,
-        };
         // A new party may not have consented.
         let news = ConsentChange {
             bearing: AffectedScope::of([conversation], []),
-            actor,
+            actor: by.actor(),
             narrows: true,
             deadline: match by {
                 By::Application(permit) => Deadline::by(permit),
-                By::Vault => Deadline::New,
+                By::Vault(_) => Deadline::New,
             },
         };
         let (matched, named) = unit_with_keys(
@@ -211,7 +223,7 @@ impl PartyRegister {
             }
             // This runs inside a request of the source or a fetch, which must not work on other
             // people's revocations.
-            By::Vault => self.wakeups.work.notify_one(),
+            By::Vault(_) => self.wakeups.work.notify_one(),
         }
         Ok(matched)
     }
@@ -232,15 +244,16 @@ impl PartyRegister {
         details::lock(unit, conversation).await?;
         let vouched = match by {
             By::Application(permit) => Vouched::by(permit.also(action::Revoke).as_ref()),
-            By::Vault => Vouched::by(Some(&Permit::of_vault(action::Revoke))),
+            By::Vault(_) => Vouched::by(Some(&Permit::of_vault(action::Revoke))),
         };
         let (told, taken) = match by {
             By::Application(permit) => {
                 covers(unit, permit, std::slice::from_ref(conversation)).await?;
                 (told.to_vec(), 0)
             }
-            By::Vault => {
-                let known = parties::of(unit, std::slice::from_ref(conversation))
+            By::Vault(account) => {
+                let scope = PartyScope::from(account);
+                let known = parties::of(unit, &scope, std::slice::from_ref(conversation))
                     .await?
                     .remove(conversation)
                     .unwrap_or_default();
@@ -263,21 +276,20 @@ impl PartyRegister {
             presence: Presence::ALWAYS,
         };
         let named: Vec<Party> = told.iter().map(party).collect();
-        let changed = match parties::name(unit, conversation, &named, &vouched, now).await? {
-            Naming::Done(changed) => changed,
-            Naming::Taken(legs) => {
-                let legs: Vec<&str> = legs.iter().map(LegName::as_str).collect();
-                return Err(Error::Conflict(format!(
-                    "another person was named before as `{}`; only a correction changes a known \
-                     party",
-                    legs.join("`, `")
-                )));
+        let mut changed = 0;
+        let mut kept = false;
+        for scope in by.scopes() {
+            let naming = parties::name(unit, conversation, &scope, &named, &vouched, now);
+            match naming.await? {
+                Naming::Done(some) => changed += some,
+                Naming::Taken(legs) => return Err(taken_legs(&legs)),
             }
-        };
-        let kept = self
-            .vault
-            .keep_details(unit, conversation, &told, keeping, now)
-            .await?;
+            let place = (conversation, &scope);
+            kept |= self
+                .vault
+                .keep_details(unit, place, &told, keeping, now)
+                .await?;
+        }
         let mut effect = None;
         if changed > 0 || kept {
             effect = Some(self.settle(unit, conversation, &named, news, now).await?);
@@ -353,9 +365,15 @@ impl PartyRegister {
     ) -> Result<Vec<Party>, Error> {
         let mut tx = self.db.read().await?;
         covers(&mut tx, permit, std::slice::from_ref(conversation)).await?;
-        Ok(parties::of(&mut tx, std::slice::from_ref(conversation))
-            .await?
-            .remove(conversation)
-            .unwrap_or_default())
+        Ok(parties_in(&mut tx, &scopes_of(permit), conversation).await?)
     }
+}
+
+/// The error of a naming that would replace known parties.
+fn taken_legs(legs: &[LegName]) -> Error {
+    let legs: Vec<&str> = legs.iter().map(LegName::as_str).collect();
+    Error::Conflict(format!(
+        "another person was named before as `{}`; only a correction changes a known party",
+        legs.join("`, `")
+    ))
 }

@@ -31,12 +31,15 @@ use crate::{
     db::{
         self, Db,
         accept::{Acceptor, Announcement},
-        outbox::OutboxKind,
         parties,
     },
     flow::{
-        consent::parties::PartyRegister, error::Error, ingest::keep::Admission,
-        twilio_access::TwilioAccess, wakeups::Wakeups,
+        consent::parties::{PartyRegister, joining::Joining},
+        error::Error,
+        ingest::keep::Admission,
+        reclassification::Reclassification,
+        twilio_access::TwilioAccess,
+        wakeups::Wakeups,
     },
     model::{
         details::Participant,
@@ -44,7 +47,7 @@ use crate::{
         recording::DiscoveredBy,
         sid::AccountSid,
         source::SourceCopy,
-        subject::{Address, Conversation},
+        subject::{Address, Conversation, PartyScope},
         time::{Clock, Timestamp},
         transcript::Transcript,
     },
@@ -69,6 +72,7 @@ pub struct MessageIntake {
     twilio: Arc<TwilioAccess>,
     parties: Arc<PartyRegister>,
     admission: Arc<Admission>,
+    reclassification: Arc<Reclassification>,
     acceptor: Acceptor,
     queue: MessageSender,
 }
@@ -87,6 +91,7 @@ impl MessageIntake {
         twilio: Arc<TwilioAccess>,
         parties: Arc<PartyRegister>,
         admission: Arc<Admission>,
+        reclassification: Arc<Reclassification>,
         acceptor: Acceptor,
         queue: MessageSender,
     ) -> Self {
@@ -99,6 +104,7 @@ impl MessageIntake {
             twilio,
             parties,
             admission,
+            reclassification,
             acceptor,
             queue,
         }
@@ -192,7 +198,14 @@ impl MessageIntake {
     /// # Errors
     /// As [`Self::keep`].
     pub(super) async fn accept(&self, announcement: Announcement) -> Result<(), Error> {
+        let id = announcement.id;
+        let tier = announcement.tier.clone();
         self.acceptor.accept(announcement).await?;
+        // Other news of the message may have come first, with a tier of its own.
+        let rules = self.rulebook.current();
+        let to = |recording: &_| rules.raised(recording, [&tier]).cloned();
+        let raised = self.reclassification.raise(id, to, &["announcement"]);
+        raised.await?;
         self.wakeups.work.notify_one();
         Ok(())
     }
@@ -240,6 +253,11 @@ impl MessageIntake {
     /// Whether the policy in force keeps messages.
     pub(in crate::flow) fn keeps(&self) -> bool {
         self.rulebook.current().keeps(MediaKind::Message)
+    }
+
+    /// Whether the policy in force keeps the recordings of calls.
+    pub(in crate::flow) fn keeps_calls(&self) -> bool {
+        self.rulebook.current().keeps(MediaKind::CallAudio)
     }
 
     /// Announces a message that the source lists and no callback told of. It is fetched.
@@ -366,7 +384,7 @@ impl MessageIntake {
         let nobody = MessageAddress::parse("");
         let (line, contact) = ends(listed, &nobody);
         let thread = self.thread(account, line, &[contact]);
-        self.name_in(thread.as_ref(), contact).await?;
+        self.name_in(account, thread.as_ref(), contact).await?;
         Ok(thread)
     }
 
@@ -376,9 +394,10 @@ impl MessageIntake {
         announcement: &Announcement,
         told: &MessageTold<'_>,
     ) -> Result<Vec<Participant>, Error> {
+        let account = announcement.source_ref.account();
         let thread = announcement.thread.as_ref();
         if told.others.is_empty() {
-            let contact = self.name_in(thread, told.contact).await?;
+            let contact = self.name_in(account, thread, told.contact).await?;
             return Ok(vec![contact]);
         }
         let member = |address: &MessageAddress| Participant {
@@ -390,7 +409,9 @@ impl MessageIntake {
             return Ok(members);
         };
         for _ in 0..NAMINGS {
-            let named = self.parties.name_found(thread, &members, Keeping::Carried);
+            let named = self
+                .parties
+                .name_found(account, thread, &members, Keeping::Carried);
             match named.await {
                 // Another message of the group names them at the same time.
                 Err(Error::Conflict(_)) => {}
@@ -404,25 +425,29 @@ impl MessageIntake {
     /// Moves a message to the thread of its group, if it came before without its other receivers.
     /// Repeating it changes nothing.
     async fn regroup(&self, message: &GroupMessage, parties: &[Participant]) -> Result<(), Error> {
-        let GroupMessage { id, thread, author } = message;
-        let now = self.clock.now();
-        let moved = self.db.unit("messages.regroup", async |mut unit| {
-            if db::recordings::move_to_thread(&mut unit, *id, thread, author).await? {
-                unit.to_journal(OutboxKind::Recording, &[*id], now);
-            }
-            unit.without_entry("the people of the thread are named in an entry of its own");
-            Ok::<_, db::Error>(())
-        });
-        moved.await?;
-        // What is sealed gets all of them, and what they said before counts.
+        let GroupMessage {
+            id,
+            account,
+            thread,
+            author,
+        } = message;
+        // They were named before: what they said, and revoked, counts in the unit of the move.
+        let joining = Joining::Message {
+            id: *id,
+            thread,
+            author,
+        };
+        self.parties.join(account, joining).await?;
+        // What is sealed gets the addresses of all of them.
         self.parties
-            .name_found(thread, parties, Keeping::Carried)
+            .name_found(account, thread, parties, Keeping::Carried)
             .await?;
         Ok(())
     }
 
     async fn name_in(
         &self,
+        account: &AccountSid,
         thread: Option<&Conversation>,
         address: &MessageAddress,
     ) -> Result<Participant, Error> {
@@ -430,14 +455,16 @@ impl MessageIntake {
         let Some(thread) = thread else {
             return Ok(contact);
         };
-        let known = parties::of(&mut self.db.read().await?, std::slice::from_ref(thread)).await?;
+        let scope = PartyScope::from(account);
+        let only = std::slice::from_ref(thread);
+        let known = parties::of(&mut self.db.read().await?, &scope, only).await?;
         let is_known = known.values().flatten().any(|party| {
             party.leg == contact.leg && (party.subject.is_some() || contact.address.is_none())
         });
         if !is_known {
             let only = std::slice::from_ref(&contact);
             self.parties
-                .name_found(thread, only, Keeping::Carried)
+                .name_found(account, thread, only, Keeping::Carried)
                 .await?;
         }
         Ok(contact)

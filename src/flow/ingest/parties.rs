@@ -11,14 +11,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{failure::FetchFailure, keep::lets_go_unheard};
 use crate::{
-    db::{
-        self, Db, details,
-        outbox::OutboxKind,
-        parties, recordings, session_calls, waiting,
-        work::{self, Lease, WorkKind},
-    },
+    db::{Db, details, parties, recordings, session_calls, waiting, work::Lease},
     flow::{
-        consent::parties::PartyRegister, error::Error, reclassification::Reclassification,
+        consent::parties::{PartyRegister, joining::Joining},
+        error::Error,
+        reclassification::Reclassification,
         twilio_access::TwilioAccess,
     },
     model::{
@@ -26,7 +23,8 @@ use crate::{
         id::RecordingId,
         name::LegName,
         recording::{Recording, RecordingState},
-        subject::{Address, Conversation, Party},
+        sid::AccountSid,
+        subject::{Address, Conversation, Party, PartyScope},
     },
     policy::Rulebook,
     twilio::{
@@ -175,17 +173,12 @@ impl PartyLookup {
         else {
             return Ok(recording);
         };
-        let grouped = self.db.unit("parties.in_its_session", async |mut unit| {
-            unit.without_entry("which session a call goes through is no act");
-            let calls = std::slice::from_ref(call);
-            let ids =
-                session_calls::group(&mut unit, account, calls, &known.session, false).await?;
-            let now = known.told_at;
-            unit.to_journal(OutboxKind::Recording, &ids, now);
-            work::enqueue(&mut unit, WorkKind::ReadSession, &ids, now).await?;
-            Ok::<_, db::Error>(())
-        });
-        grouped.await?;
+        let joining = Joining::Calls {
+            session: &known.session,
+            calls: std::slice::from_ref(call),
+            noted: &[],
+        };
+        self.parties.join(account, joining).await?;
         Ok(Recording {
             thread: Some(Conversation::Session(known.session)),
             ..recording
@@ -243,15 +236,15 @@ impl PartyLookup {
         };
         let matched = self
             .parties
-            .name_found(&conversation, &found, keeping)
+            .name_found(recording.account(), &conversation, &found, keeping)
             .await?;
         metrics::counter!("recvault_parties_looked_up_total").increment(1);
         Ok(LookedUp::Named(matched.parties))
     }
 
-    /// Names the parties of a callback; if that fails, they are looked up before the recording is
+    /// Names the parties of a callback about this account; if that fails, they are looked up before the recording is
     /// sealed.
-    pub(super) async fn name_told(&self, told: Option<CallbackParties>) {
+    pub(super) async fn name_told(&self, account: &AccountSid, told: Option<CallbackParties>) {
         let Some(CallbackParties {
             conversation,
             parties,
@@ -261,7 +254,7 @@ impl PartyLookup {
         };
         let named = self
             .parties
-            .name_found(&conversation, &parties, Keeping::Waits);
+            .name_found(account, &conversation, &parties, Keeping::Waits);
         let failed = match tokio::time::timeout(IN_TIME, named).await {
             Ok(Ok(_)) => return,
             Ok(Err(error)) => error.to_string(),
@@ -295,15 +288,15 @@ impl PartyLookup {
         if recording.state == RecordingState::Sealed {
             return Ok(!details::is_there(&mut tx, recording.id).await?);
         }
-        let waits = waiting::find(&mut tx, std::slice::from_ref(&conversation)).await?;
-        let waits = waits.get(&conversation);
+        let scope = PartyScope::from(recording.account());
+        let waits = waiting::find(&mut tx, &scope, std::slice::from_ref(&conversation)).await?;
         if parties
             .iter()
-            .all(|party| waits.is_some_and(|waits| waits.contains_key(&party.leg)))
+            .all(|party| waits.keys().any(|place| place.leg == party.leg))
         {
             return Ok(false);
         }
-        let others: Vec<RecordingId> = details::sealed_of(&mut tx, &conversation).await?;
+        let others: Vec<RecordingId> = details::sealed_of(&mut tx, &scope, &conversation).await?;
         Ok(others.is_empty() || details::find(&mut tx, &others).await?.is_empty())
     }
 
@@ -375,7 +368,8 @@ async fn named(
     recording: &Recording,
 ) -> Result<(Option<Conversation>, Vec<Party>), Error> {
     let both: Vec<Conversation> = recording.conversations().collect();
-    let mut known = parties::of(tx, &both).await?;
+    let scope = PartyScope::from(recording.account());
+    let mut known = parties::of(tx, &scope, &both).await?;
     let first = both
         .into_iter()
         .find(|conversation| known.contains_key(conversation));

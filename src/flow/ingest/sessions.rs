@@ -22,10 +22,13 @@ use crate::{
         details::Participant,
         id::RecordingId,
         recording::{Recording, RecordingState},
-        sid::{AccountSid, CallSid, ProxyParticipantSid, ProxySessionSid},
+        sid::{CallSid, ProxyParticipantSid, ProxyServiceSid, ProxySessionSid},
         subject::{Address, Conversation},
     },
-    twilio::{Account, MessageAddress, ProxyParticipant, RestError, rest::ProxyPlace},
+    twilio::{
+        Account, Interaction, InteractionSide, MessageAddress, ProxyParticipant, RestError,
+        rest::ProxyPlace,
+    },
     vault::Keeping,
 };
 
@@ -100,7 +103,7 @@ impl SessionReading {
         let account = accounts
             .get(recording.account())
             .ok_or(FetchFailure::UnknownAccount)?;
-        let Some(participants) = self
+        let Some((service, participants)) = self
             .participants(account, session)
             .await
             .map_err(FetchFailure::Parties)?
@@ -120,11 +123,25 @@ impl SessionReading {
             .map_err(ours)?;
         let (conversation, found) = match &recording.call {
             Some(call) => {
-                let Some(call) = self
-                    .session_call(recording.account(), call)
-                    .await
-                    .map_err(ours)?
-                else {
+                let known = self.session_call(recording, call).await.map_err(ours)?;
+                let call = match known {
+                    Some(known) => Some(known),
+                    // What was noted of it does not survive a restore, and is deleted in time.
+                    None => {
+                        let place = ProxyPlace {
+                            service: &service,
+                            session,
+                        };
+                        let listed = self.listed_call(account, place, recording, call).await;
+                        listed.map_err(FetchFailure::Parties)?
+                    }
+                };
+                let Some(call) = call else {
+                    tracing::warn!(
+                        recording = %recording.id, %session,
+                        "Twilio lists no call of a recording in its session: nobody is named in it"
+                    );
+                    metrics::counter!("recvault_parties_unknown_total").increment(1);
                     return Ok(());
                 };
                 let found = of_call(&call, &participants);
@@ -136,7 +153,7 @@ impl SessionReading {
             ),
         };
         self.parties
-            .name_found(&conversation, &found, Keeping::Waits)
+            .name_found(recording.account(), &conversation, &found, Keeping::Waits)
             .await
             .map_err(ours)?;
         metrics::counter!("recvault_parties_looked_up_total").increment(1);
@@ -145,18 +162,49 @@ impl SessionReading {
 
     async fn session_call(
         &self,
-        account: &AccountSid,
+        recording: &Recording,
         call: &CallSid,
     ) -> Result<Option<SessionCall>, Error> {
-        Ok(session_calls::find(&mut self.db.read().await?, account, call).await?)
+        let mut tx = self.db.read().await?;
+        Ok(session_calls::find(&mut tx, recording.account(), call).await?)
     }
 
-    /// Returns the participants; `None` if the source has no such session any more.
+    /// Returns the two sides of a call, as the source lists it among what went through the session.
+    async fn listed_call(
+        &self,
+        account: &Account,
+        place: ProxyPlace<'_>,
+        recording: &Recording,
+        call: &CallSid,
+    ) -> Result<Option<SessionCall>, RestError> {
+        let client = &self.twilio.client;
+        let mut pages = client.interactions(account, place);
+        while let Some(page) = pages.next(client, account).await? {
+            let is_of = |told: &&Interaction| {
+                let sides = [&told.inbound, &told.outbound];
+                let mut calls = sides.into_iter().filter_map(InteractionSide::call);
+                calls.any(|of| of == *call)
+            };
+            if let Some(told) = page.items.iter().find(is_of) {
+                return Ok(Some(SessionCall {
+                    call: call.clone(),
+                    account: recording.account().clone(),
+                    session: place.session.clone(),
+                    caller: told.inbound.participant.clone(),
+                    callee: told.outbound.participant.clone(),
+                    told_at: recording.announced_at,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the service and the participants; `None` if the source has no such session any more.
     async fn participants(
         &self,
         account: &Account,
         session: &ProxySessionSid,
-    ) -> Result<Option<Vec<ProxyParticipant>>, RestError> {
+    ) -> Result<Option<(ProxyServiceSid, Vec<ProxyParticipant>)>, RestError> {
         let client = &self.twilio.client;
         let Some(service) = client.proxy_service_of(account, session).await? else {
             return Ok(None);
@@ -167,7 +215,7 @@ impl SessionReading {
         };
         match client.proxy_participants(account, place).await {
             Err(RestError::NotFound) => Ok(None),
-            participants => participants.map(Some),
+            participants => Ok(Some((service.clone(), participants?))),
         }
     }
 }

@@ -82,8 +82,8 @@ impl VideoIntake {
                 if let Some(participant) = event.participant.as_ref().filter(|_| is_arrival)
                     && is_kept
                 {
-                    self.name(&event.room, participant, event.identity.as_ref())
-                        .await;
+                    let identity = event.identity.as_ref();
+                    self.name(account, &event.room, participant, identity).await;
                 }
                 Ok(())
             }
@@ -131,8 +131,8 @@ impl VideoIntake {
             return Ok(());
         }
         if let Some(participant) = &track.participant {
-            self.name(&track.room, participant, track.identity.as_ref())
-                .await;
+            let identity = track.identity.as_ref();
+            self.name(account, &track.room, participant, identity).await;
         }
         let source = track.kind.map(|kind| match kind {
             TrackKind::Audio => "audio",
@@ -208,6 +208,7 @@ impl VideoIntake {
 
     async fn name(
         &self,
+        account: &AccountSid,
         room: &RoomSid,
         participant: &RoomParticipantSid,
         identity: Option<&PersonalText>,
@@ -217,7 +218,7 @@ impl VideoIntake {
             conversation: Conversation::Room(room.clone()),
             parties: told,
         };
-        self.lookup.name_told(Some(parties)).await;
+        self.lookup.name_told(account, Some(parties)).await;
     }
 }
 

@@ -19,14 +19,15 @@ use crate::{
 };
 
 impl Reconciliation {
-    /// Reads the texts of Twilio's sessions, if the policy in force keeps messages. Returns whether
-    /// the account has sessions.
+    /// Reads what went through Twilio's sessions, if the policy in force keeps messages or calls: a
+    /// call has no text, and its recording belongs to the session. Returns whether the account has
+    /// sessions.
     pub(super) async fn walk_sessions(
         &self,
         comparison: &mut Comparison<'_>,
         since: Timestamp,
     ) -> Result<bool, ReconcileFailure> {
-        if !self.messages.keeps() {
+        if !self.messages.keeps() && !self.messages.keeps_calls() {
             return Ok(false);
         }
         let mut patience = Patience::default();
@@ -107,6 +108,7 @@ impl Reconciliation {
             .partition(|listed| listed.kind != InteractionKind::Message);
         let named: Vec<(&Interaction, RecordingId)> = texts
             .into_iter()
+            .filter(|_| self.messages.keeps())
             .map(|listed| (listed, listed.source_ref(account).recording_id(vault)))
             .collect();
         let ids: Vec<RecordingId> = named.iter().map(|(_, id)| *id).collect();

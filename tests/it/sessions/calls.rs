@@ -2,16 +2,24 @@
 //! the two callbacks comes first.
 
 use recvault::{
+    db::work::{self as queue, WorkKind},
     demo::stand_in::{CallFacts, InteractionFacts},
-    flow::Reconciling,
-    model::sid::{CallSid, InteractionSid},
+    flow::{About, NewStatement, Reconciling},
+    model::{
+        consent::{Answer, Method},
+        sid::{CallSid, InteractionSid},
+        subject::Conversation,
+    },
+    policy::{Permit, action},
 };
 use serde_json::json;
 
 use super::{ANNA, BEN, MASKS, Session, vault_on};
 use crate::{
+    consenting::consent_policy,
+    threads::keeping,
     transcribing::work,
-    world::{Database, Recorded, TestVault, digits},
+    world::{Database, Recipe, Recorded, TestVault, digits, that_keeps_everything},
 };
 
 /// Adds a recorded call from Anna to Ben through the session. With `is_linked`, Twilio lists the
@@ -99,6 +107,88 @@ async fn a_lost_callback_of_a_call_is_found_by_comparison(database: Database) {
     is_found(&vault, &session, &recorded, "compared").await;
 }
 
+async fn a_vault_that_keeps_calls_only_finds_a_lost_session_too(database: Database) {
+    let vault = Recipe::on(database).by_hand().await;
+    let session = vault.begun();
+    let (recorded, _) = called(&vault, &session, false);
+    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+    work(&vault).await;
+    let reconciling = Reconciling::default();
+    let compared = vault.process.flow.reconciliation.reconcile(&reconciling);
+    compared.await.unwrap();
+    work(&vault).await;
+    is_found(&vault, &session, &recorded, "calls only").await;
+}
+
+async fn people_of_a_call_are_found_also_when_nothing_is_noted_of_it(database: Database) {
+    let vault = vault_on(database).await;
+    let session = vault.begun();
+    let (recorded, sid) = called(&vault, &session, false);
+    assert_eq!(vault.tells_of(&session, &sid).await.status, 204);
+    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+    work(&vault).await;
+    // As after a restore.
+    for sql in [
+        "DELETE FROM session_calls",
+        "UPDATE parties SET subject = NULL",
+    ] {
+        vault.ground().run(sql).await;
+    }
+    vault.reads_session_of(&recorded).await;
+    work(&vault).await;
+    is_found(&vault, &session, &recorded, "restored").await;
+}
+
+async fn a_call_that_joins_a_withdrawn_session_goes(database: Database) {
+    let vault = Recipe {
+        policy: keeping(&that_keeps_everything(&consent_policy())),
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
+    let session = vault.begun();
+    let (recorded, sid) = called(&vault, &session, false);
+    assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+    work(&vault).await;
+    vault.withdraws_session(&session).await;
+    assert_eq!(vault.state(recorded.id).await, "sealed");
+    assert_eq!(vault.tells_of(&session, &sid).await.status, 204);
+    work(&vault).await;
+    assert_eq!(vault.state(recorded.id).await, "shredded");
+}
+
+impl TestVault {
+    /// Whoever takes part withdraws for the whole session.
+    async fn withdraws_session(&self, session: &Session) {
+        let told = NewStatement {
+            about: About::Place(Conversation::Session(session.sid.clone()), None),
+            purposes: [].into(),
+            answer: Answer::Withdrawn,
+            method: Method::Letter,
+            evidence: None,
+            disclosure: None,
+            policy_version: None,
+            at: None,
+            once: None,
+        };
+        let permit = Permit::of_operator(action::Consent);
+        let consents = &self.process.flow.consents;
+        consents.record(&permit, vec![told]).await.unwrap();
+        work(self).await;
+    }
+
+    /// The work that names the people of a call's session waits again.
+    async fn reads_session_of(&self, recorded: &Recorded) {
+        let id = recorded.id;
+        let now = self.clock.now();
+        let again = self.process.db.unit("test.again", async |mut unit| {
+            unit.without_entry("a test");
+            queue::begin_anew(&mut unit, WorkKind::ReadSession, &[id], now).await
+        });
+        again.await.unwrap();
+    }
+}
+
 async fn a_revocation_of_either_takes_the_recording(database: Database) {
     let vault = vault_on(database).await;
     let session = vault.begun();
@@ -116,5 +206,8 @@ async fn a_revocation_of_either_takes_the_recording(database: Database) {
 on_both_databases!(
     a_recording_finds_its_session_whichever_callback_comes_first,
     a_lost_callback_of_a_call_is_found_by_comparison,
+    a_vault_that_keeps_calls_only_finds_a_lost_session_too,
+    people_of_a_call_are_found_also_when_nothing_is_noted_of_it,
+    a_call_that_joins_a_withdrawn_session_goes,
     a_revocation_of_either_takes_the_recording,
 );

@@ -25,7 +25,7 @@ const CARD: &str = "my card is 4111 1111 1111 1111";
 
 /// Returns whether a unit waits for an advisory lock; always true on SQLite, which has one writer at
 /// a time.
-async fn somebody_waits(vault: &TestVault) -> bool {
+pub(crate) async fn somebody_waits(vault: &TestVault) -> bool {
     const SQL: &str = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let ground = vault.ground();

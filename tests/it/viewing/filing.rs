@@ -374,7 +374,7 @@ async fn a_line_is_known_by_its_number_once_its_parties_are_named(database: Data
             ("callee", format!("'{subject}'")),
         ] {
             let row = format!(
-                "INSERT INTO parties (conversation, leg, subject, named_at) VALUES ('{call}', '{leg}', {subject}, 1)"
+                "INSERT INTO parties (conversation, account, leg, subject, named_at) VALUES ('{call}', '*', '{leg}', {subject}, 1)"
             );
             vault.ground().run(&row).await;
         }

@@ -12,7 +12,7 @@ use crate::{
     model::{
         actor::{Actor, Initiator},
         id::SubjectId,
-        subject::{Conversation, Party, Presence},
+        subject::{Conversation, Party, PartyScope, Presence},
     },
 };
 
@@ -84,6 +84,7 @@ async fn a_person_is_found_in_every_conversation_of_theirs(world: &World) {
         parties::name(
             &mut tx,
             &conversation,
+            &PartyScope::Every,
             &[Party {
                 leg: parsed("caller"),
                 subject: Some(subject),

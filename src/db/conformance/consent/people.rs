@@ -18,7 +18,7 @@ use crate::{
         consent::Whom,
         id::{ConsentId, RevocationId, SubjectId},
         revocation::Target,
-        subject::{Conversation, Party},
+        subject::{Conversation, Party, PartyScope},
     },
 };
 
@@ -35,11 +35,15 @@ every_database!(
 
 async fn parties_of(world: &World, conversation: &Conversation) -> Vec<Party> {
     let mut tx = world.db.read().await.unwrap();
-    parties::of(&mut tx, std::slice::from_ref(conversation))
-        .await
-        .unwrap()
-        .remove(conversation)
-        .unwrap_or_default()
+    parties::of(
+        &mut tx,
+        &PartyScope::Every,
+        std::slice::from_ref(conversation),
+    )
+    .await
+    .unwrap()
+    .remove(conversation)
+    .unwrap_or_default()
 }
 
 async fn a_party_is_named_once_and_known_later(world: &World) {
@@ -85,8 +89,8 @@ async fn a_correction_puts_somebody_else_there(world: &World) {
         let mut tx = world.tx().await;
         parties::correct(
             &mut tx,
-            &one,
-            &leg("caller"),
+            (&one, &leg("caller")),
+            &[PartyScope::Every],
             subject.map(person),
             &vouched(),
             at(3),
@@ -98,8 +102,8 @@ async fn a_correction_puts_somebody_else_there(world: &World) {
     }
     let nobody = parties::correct(
         &mut world.tx().await,
-        &one,
-        &leg("callee"),
+        (&one, &leg("callee")),
+        &[PartyScope::Every],
         None,
         &vouched(),
         at(3),
@@ -226,9 +230,16 @@ async fn a_revocation_is_not_before_a_naming_that_it_saw(world: &World) {
     let person = person(1);
     let parties = [party("caller", Some(1))];
     let mut tx = world.tx().await;
-    parties::name(&mut tx, &call(1), &parties, &Vouched::by(None), at(30))
-        .await
-        .unwrap();
+    parties::name(
+        &mut tx,
+        &call(1),
+        &PartyScope::Every,
+        &parties,
+        &Vouched::by(None),
+        at(30),
+    )
+    .await
+    .unwrap();
     tx.commit().await.unwrap();
     let mut tx = world.tx().await;
     let inserted = revocations::insert(&mut tx, &revocation_of(person), at(60))
@@ -248,9 +259,16 @@ async fn a_naming_and_a_revocation_of_a_person_see_each_other(world: &World) {
     let person = person(1);
     let mut naming = world.tx().await;
     let parties = [party("caller", Some(1))];
-    parties::name(&mut naming, &one, &parties, &vouched(), at(2))
-        .await
-        .unwrap();
+    parties::name(
+        &mut naming,
+        &one,
+        &PartyScope::Every,
+        &parties,
+        &vouched(),
+        at(2),
+    )
+    .await
+    .unwrap();
 
     let is_begun = AtomicBool::new(false);
     let revoking = async {
@@ -277,7 +295,7 @@ async fn two_who_confirm_a_place_at_once_both_count(world: &World) {
     let parties = [party("caller", Some(1))];
     let nobody = Vouched::by(None);
     let mut tx = world.tx().await;
-    parties::name(&mut tx, &one, &parties, &nobody, at(1))
+    parties::name(&mut tx, &one, &PartyScope::Every, &parties, &nobody, at(1))
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -287,14 +305,22 @@ async fn two_who_confirm_a_place_at_once_both_count(world: &World) {
         let vouched = Vouched::of_accounts(&[account(digit)].into());
         let confirmed = world.db.unit("confirmed", async |mut unit| {
             unit.without_entry("a test");
-            parties::name(&mut unit, &one, &parties, &vouched, at(2)).await
+            parties::name(
+                &mut unit,
+                &one,
+                &PartyScope::Every,
+                &parties,
+                &vouched,
+                at(2),
+            )
+            .await
         });
         confirmed.await.unwrap();
     };
     tokio::join!(confirm(1), confirm(2));
     let mut tx = world.db.read().await.unwrap();
-    let named = parties::with_vouched(&mut tx, std::slice::from_ref(&one)).await;
-    let (_, vouched) = named.unwrap()[&one][0].clone();
+    let named = parties::namings(&mut tx, std::slice::from_ref(&one)).await;
+    let vouched = named.unwrap()[&one][0].vouched.clone();
     assert!(
         vouched.is_for(&account(1)) && vouched.is_for(&account(2)),
         "{vouched:?}"

@@ -13,7 +13,7 @@ use crate::{
         access::Principal,
         id::{PrincipalId, TokenId},
         revocation::Target,
-        subject::{Conversation, Party, Presence},
+        subject::{Conversation, Party, PartyScope, Presence},
         time::Timestamp,
     },
     policy::{self, Permit, Rulebook, Rules, action},
@@ -53,7 +53,15 @@ async fn a_place_that_nobody_vouched_for_is_reached_by_later_revocations_only(wo
             presence: Presence::ALWAYS,
         };
         let mut tx = world.tx().await;
-        let naming = parties::name(&mut tx, &conversation, &[party], &vouched, at(now)).await;
+        let naming = parties::name(
+            &mut tx,
+            &conversation,
+            &PartyScope::Every,
+            &[party],
+            &vouched,
+            at(now),
+        )
+        .await;
         let again = revocations::reach_again(&mut tx, &conversation, at(9)).await;
         tx.commit().await.unwrap();
         (naming.unwrap(), again.unwrap())

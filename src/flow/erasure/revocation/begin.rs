@@ -12,7 +12,7 @@ use crate::{
     db::{
         self, Unit, consents,
         outbox::OutboxKind,
-        recordings,
+        parties, recordings,
         revocations::{self, Revocation},
     },
     evidence::{NewEntry, ShredReason},
@@ -23,6 +23,7 @@ use crate::{
         name::Purpose,
         recording::{Recording, RecordingState},
         revocation::Target,
+        subject::{Conversation, PartyScope},
         time::Timestamp,
     },
     policy::{Permit, action},
@@ -117,10 +118,7 @@ impl Revocations {
             let Some(purposes) = self.ended_by(said) else {
                 continue;
             };
-            let target = match &said.whom {
-                Whom::Subject(subject) => Target::Subject(*subject),
-                Whom::Leg(conversation, _) => Target::Conversation(conversation.clone()),
-            };
+            let target = target_of(unit, &said.whom).await?;
             let id = RevocationId::random(&mut rand::rng());
             let reason = "consent-withdrawn".parse().expect("it is a code");
             entries.push(NewEntry::revocation_begun(
@@ -239,7 +237,7 @@ impl Revocations {
             Target::Account(account) if !permit.covers(account) => return Err(Error::NotFound),
             Target::Account(_) | Target::Subject(_) => {}
             // A conversation is withdrawn by its parties, as a statement of consent.
-            Target::Conversation(_) => return Err(Error::NotFound),
+            Target::Conversation(_) | Target::Place(..) => return Err(Error::NotFound),
         }
         Ok(Revocation {
             id: RevocationId::random(&mut rand::rng()),
@@ -297,4 +295,26 @@ impl Revocations {
         }
         Ok((gone, stay))
     }
+}
+
+/// Returns the target of the revocation that follows from a withdrawal. Who has a place in a thread
+/// or chat withdraws what they wrote there, and what they received is closed as for a person. Where a
+/// recording has the words of several, or nobody has that place, it is the whole conversation.
+async fn target_of(unit: &mut Unit, whom: &Whom) -> Result<Target, Error> {
+    let (conversation, leg) = match whom {
+        Whom::Subject(subject) => return Ok(Target::Subject(*subject)),
+        Whom::Leg(conversation, leg) => (conversation, leg),
+    };
+    let is_written = matches!(
+        conversation,
+        Conversation::Thread(_) | Conversation::Chat(_)
+    );
+    if let Some(leg) = leg.as_ref().filter(|_| is_written) {
+        let only = std::slice::from_ref(conversation);
+        let named = parties::of(unit, &PartyScope::Every, only).await?;
+        if named.values().flatten().any(|party| party.leg == *leg) {
+            return Ok(Target::Place(conversation.clone(), leg.clone()));
+        }
+    }
+    Ok(Target::Conversation(conversation.clone()))
 }

@@ -28,6 +28,7 @@ use crate::{
         name::Purpose,
         recording::{Recording, RecordingState},
         revocation::{Authorship, RevocationOutcome, Target},
+        sid::AccountSid,
         subject::Conversation,
         time::Timestamp,
     },
@@ -79,7 +80,7 @@ pub(super) fn receipt_of(
             Target::Subject(_) => RevocationReach::Subject,
             Target::Recording(_) => RevocationReach::Recording,
             Target::Account(_) => RevocationReach::Account,
-            Target::Conversation(_) => RevocationReach::Conversation,
+            Target::Conversation(_) | Target::Place(..) => RevocationReach::Conversation,
         },
         limited: !revocation.accounts.is_empty(),
         purposes: revocation.purposes.clone(),
@@ -238,7 +239,7 @@ async fn statements(
     now: Timestamp,
 ) -> Result<Vec<ConsentRow>, db::Error> {
     // Stated already, by the person or for the leg of the conversation.
-    if withdrawal(revocation).is_some() || matches!(revocation.target, Target::Conversation(_)) {
+    if withdrawal(revocation).is_some() || revocation.target.conversation().is_some() {
         return Ok(Vec::new());
     }
     let conversations: BTreeSet<Conversation> = match revocation.target {
@@ -254,7 +255,8 @@ async fn statements(
     let whom: Vec<Whom> = match revocation.target {
         Target::Subject(subject) => {
             let conversations: Vec<Conversation> = conversations.into_iter().collect();
-            let legs = revocations::legs(tx, subject, &conversations).await?;
+            let accounts = recordings.iter().map(Recording::account).cloned().collect();
+            let legs = revocations::legs(tx, subject, &conversations, &accounts).await?;
             legs.into_iter()
                 .map(|(conversation, leg)| Whom::Leg(conversation, Some(leg)))
                 .collect()
@@ -264,18 +266,40 @@ async fn statements(
             .map(|conversation| Whom::Leg(conversation, None))
             .collect(),
     };
+    // What another account calls by the same id is another conversation.
+    let accounts_in = |conversation: &Conversation| -> BTreeSet<AccountSid> {
+        let is_in = |recording: &&Recording| {
+            recording
+                .conversations()
+                .any(|other| other == *conversation)
+        };
+        let all = recordings.iter().filter(is_in);
+        all.map(|recording| recording.account().clone()).collect()
+    };
+    let whom: Vec<(Whom, BTreeSet<AccountSid>)> = whom
+        .into_iter()
+        .map(|whom| {
+            let accounts = match &whom {
+                Whom::Leg(conversation, _) => accounts_in(conversation),
+                Whom::Subject(_) => revocation.accounts.clone(),
+            };
+            (whom, accounts)
+        })
+        .collect();
     // A thread has many messages, which are closed some at a time.
     let conversations: Vec<Conversation> = whom
         .iter()
-        .filter_map(|whom| match whom {
+        .filter_map(|(whom, _)| match whom {
             Whom::Leg(conversation, _) => Some(conversation.clone()),
             Whom::Subject(_) => None,
         })
         .collect();
     let known = consents::find(tx, &[], &conversations).await?;
-    let is_said = |whom: &Whom| {
-        known.iter().any(|said| {
+    let is_said = |whom: &Whom, accounts: &BTreeSet<AccountSid>| {
+        known.iter().any(|row| {
+            let said = &row.statement;
             said.whom == *whom
+                && accounts.iter().all(|account| row.counts_for(account))
                 && said.answer == Answer::Withdrawn
                 && said.purposes == revocation.purposes
                 && said.at >= revocation.revoked_at
@@ -283,8 +307,11 @@ async fn statements(
     };
     Ok(whom
         .into_iter()
-        .filter(|whom| !is_said(whom))
-        .map(|whom| said(revocation, whom, now))
+        .filter(|(whom, accounts)| !is_said(whom, accounts))
+        .map(|(whom, accounts)| ConsentRow {
+            accounts,
+            ..said(revocation, whom, now)
+        })
         .collect())
 }
 
@@ -304,6 +331,7 @@ fn said(revocation: &Revocation, whom: Whom, at: Timestamp) -> ConsentRow {
     };
     ConsentRow {
         statement,
+        accounts: revocation.accounts.clone(),
         evidence: Vec::new(),
         recorded_by: revocation.actor,
         vouched: Vouched::of_accounts(&revocation.accounts),

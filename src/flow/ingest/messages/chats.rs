@@ -25,7 +25,6 @@ use crate::{
         accept::Announcement,
         chats::{self, ChatId, ChatRow},
         outbox::OutboxKind,
-        parties,
         work::{self, WorkKind},
     },
     flow::{
@@ -36,6 +35,7 @@ use crate::{
     model::{
         id::RecordingId,
         media::MediaKind,
+        name::LegName,
         recording::DiscoveredBy,
         sid::{AccountSid, ChatSid},
         subject::{Address, Conversation},
@@ -147,7 +147,7 @@ impl ChatIntake {
                     ..row(&participant.chat)
                 };
                 self.note(chat).await?;
-                self.name(participant).await
+                self.name(news.account, participant).await
             }
             ChatEvent::ChatAdded(chat)
             | ChatEvent::ChatUpdated(chat)
@@ -188,7 +188,7 @@ impl ChatIntake {
                 ..ChatRow::of(news.account, &message.chat)
             })
             .await?;
-        let author = self.author(message).await?;
+        let author = self.author(news.account, message).await?;
         let is_gone = change == Change::Removed;
         let announcement = self.announcement(news, message, &author, is_gone);
         let id = announcement.id;
@@ -199,11 +199,12 @@ impl ChatIntake {
                 let state = MessageState {
                     form: news.form,
                     text: &Transcript::written(body.expose(), &author.leg),
+                    further: &attributes_of(message, &author.leg),
                     parties: &Vec::from_iter(author.participant()),
                     edit: edit_of(message, change),
                     is_present: is_gone,
                 };
-                self.keep(announcement, message, &author, &state).await?;
+                self.keep(announcement, &author, &state).await?;
             }
             _ if is_gone => self.messages.accept(announcement).await?,
             _ => {
@@ -229,7 +230,7 @@ impl ChatIntake {
         message: &ChatMessage,
     ) -> Result<(), Error> {
         let form = source::form(message);
-        let author = self.author(message).await?;
+        let author = self.author(account, message).await?;
         let news = ChatNews {
             account,
             event: &ChatEvent::Other,
@@ -248,18 +249,18 @@ impl ChatIntake {
         let state = MessageState {
             form: &form,
             text: &Transcript::written(body, &author.leg),
+            further: &attributes_of(message, &author.leg),
             parties: &Vec::from_iter(author.participant()),
             edit: present_edit(message),
             is_present: true,
         };
-        self.keep(announcement, message, &author, &state).await
+        self.keep(announcement, &author, &state).await
     }
 
     /// Seals the state of a message, unless it is sealed.
     async fn keep(
         &self,
         announcement: Announcement,
-        message: &ChatMessage,
         author: &ChatAuthor,
         state: &MessageState<'_>,
     ) -> Result<(), Error> {
@@ -269,14 +270,12 @@ impl ChatIntake {
             return Ok(());
         }
         let rules = self.rulebook.current();
-        let attributes = message.attributes.as_ref();
-        let attributes = attributes.map(|data| Transcript::written(data.expose(), &author.leg));
         let ends: Vec<&Address> = author.address.iter().collect();
         let tier = tier_of(
             rules,
             &announcement,
             &ends,
-            attributes.iter().chain([state.text]),
+            state.further.iter().chain([state.text]),
         );
         let announcement = Announcement {
             tier,
@@ -314,20 +313,30 @@ impl ChatIntake {
     }
 
     /// Returns who wrote a message, and names them in their chat unless they are named.
-    pub(in crate::flow) async fn author(&self, message: &ChatMessage) -> Result<ChatAuthor, Error> {
+    pub(in crate::flow) async fn author(
+        &self,
+        account: &AccountSid,
+        message: &ChatMessage,
+    ) -> Result<ChatAuthor, Error> {
         let author = ChatAuthor::of(self.rulebook.current(), &self.vault, message);
         let chat = Conversation::Chat(message.chat.clone());
-        let members = author.member().into_iter().chain([others()]);
-        self.name_unless_named(&chat, members.collect()).await?;
-        Ok(author)
+        let members: Vec<Member> = author.member().into_iter().chain([others()]).collect();
+        let legs = self.name_members(account, &chat, &members).await?;
+        // The first of them, before the others.
+        Ok(author.at(legs.into_iter().next()))
     }
 
     /// Names a participant, with the time that they are there.
-    pub(in crate::flow) async fn name(&self, participant: &ChatParticipant) -> Result<(), Error> {
+    pub(in crate::flow) async fn name(
+        &self,
+        account: &AccountSid,
+        participant: &ChatParticipant,
+    ) -> Result<(), Error> {
         let chat = Conversation::Chat(participant.chat.clone());
         let members = members_of(self.rulebook.current(), participant);
-        let members = members.into_iter().chain([others()]);
-        self.name_unless_named(&chat, members.collect()).await
+        let members: Vec<Member> = members.into_iter().chain([others()]).collect();
+        self.name_members(account, &chat, &members).await?;
+        Ok(())
     }
 
     /// Adds a state to a sealed message, unless it is no new one.
@@ -375,29 +384,17 @@ impl ChatIntake {
         Ok(())
     }
 
-    /// Names participants of a chat, unless they are named with all that is known of them.
+    /// Names participants of a chat, for the recordings of this account. Returns their legs.
     ///
     /// # Errors
     /// The database's.
-    pub(in crate::flow) async fn name_unless_named(
+    pub(in crate::flow) async fn name_members(
         &self,
+        account: &AccountSid,
         chat: &Conversation,
-        members: Vec<Member>,
-    ) -> Result<(), Error> {
-        let known = parties::of(&mut self.db.read().await?, std::slice::from_ref(chat)).await?;
-        let known = known.into_values().next().unwrap_or_default();
-        let is_new = |member: &Member| {
-            !known.iter().any(|party| {
-                party.leg == member.leg
-                    && (party.subject.is_some() || member.address.is_none())
-                    && party.presence == party.presence.with(member.presence)
-            })
-        };
-        let new: Vec<Member> = members.into_iter().filter(is_new).collect();
-        if !new.is_empty() {
-            self.parties.name_members(chat, &new).await?;
-        }
-        Ok(())
+        members: &[Member],
+    ) -> Result<Vec<LegName>, Error> {
+        self.parties.name_members(account, chat, members).await
     }
 
     /// Notes what is known of a chat. The participants of a new one are read, and the messages of a
@@ -454,6 +451,14 @@ impl ChatIntake {
         }
         Ok(removed_at)
     }
+}
+
+/// Returns what is written in a message besides its text.
+pub(super) fn attributes_of(message: &ChatMessage, author: &LegName) -> Vec<Transcript> {
+    let attributes = message.attributes.iter();
+    attributes
+        .map(|data| Transcript::written(data.expose(), author))
+        .collect()
 }
 
 /// Returns the edit that left a state, in milliseconds; `None` for the first state. A removal may

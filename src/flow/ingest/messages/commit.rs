@@ -3,10 +3,7 @@
 //! Owns the consequences that a message has in the unit that enters it: quarantine without evidence
 //! of consent, and revocations that cover it. Refuses to know how it is sealed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     db::{
@@ -14,7 +11,7 @@ use crate::{
         accept::{self, Announcement, Then},
         group_commit::{CommitFailure, GroupCommit, GroupReceiver, GroupSender},
         outbox::OutboxKind,
-        parties, recordings, revocations, sources,
+        recordings, revocations, sources,
         work::{self, WorkKind},
     },
     evidence::NewEntry,
@@ -27,12 +24,14 @@ use crate::{
             keep::{NOT_KEPT, lets_go_unheard, reason_of},
             messages::notice::tell_first,
         },
+        reclassification::Reclassification,
         units::unit_with_keys,
     },
     keyring,
     model::{
         crash,
         id::RecordingId,
+        name::Tier,
         recording::{Recording, RecordingState},
         source::SourceCopy,
         subject::Conversation,
@@ -62,6 +61,7 @@ pub struct MessageCommitter {
     rulebook: Arc<Rulebook>,
     clock: Clock,
     shredding: Arc<Shredding>,
+    reclassification: Arc<Reclassification>,
     queue: GroupReceiver<ArrivingMessage>,
 }
 
@@ -74,6 +74,7 @@ impl MessageCommitter {
             rulebook: Arc::clone(&flow.rulebook),
             clock,
             shredding: Arc::clone(&flow.shredding),
+            reclassification: Arc::clone(&flow.reclassification),
             queue,
         }
     }
@@ -84,18 +85,41 @@ impl MessageCommitter {
     }
 
     async fn commit_unit(&self, batch: &[&ArrivingMessage]) -> Result<(), Error> {
-        let Refused { recordings, shreds } = unit_with_keys(
+        let Refused {
+            recordings: refused,
+            shreds,
+        } = unit_with_keys(
             &self.db,
             &self.vault,
             "messages.commit",
             async |mut unit| self.enter(&mut unit, batch).await,
         )
         .await?;
-        if !recordings.is_empty() {
+        if !refused.is_empty() {
             // Durable with the next piece of the journal, as the message itself.
-            let _ = self.shredding.done(&recordings, shreds).kept()?;
+            let _ = self.shredding.done(&refused, shreds).kept()?;
         }
         crash::point("messages.after_commit");
+        self.raise_sealed(batch).await
+    }
+
+    /// Moves messages that were sealed before this news of them came to its tier. The source is
+    /// answered after that, and sends the news again if this process dies before.
+    async fn raise_sealed(&self, batch: &[&ArrivingMessage]) -> Result<(), Error> {
+        let rules = self.rulebook.current();
+        let ids: Vec<RecordingId> = batch.iter().map(|told| told.announcement.id).collect();
+        let found = recordings::find_all(&mut self.db.read().await?, &ids).await?;
+        for recording in &found {
+            let told = batch
+                .iter()
+                .filter(|told| told.announcement.id == recording.id);
+            let tiers: Vec<&Tier> = told.map(|told| &told.announcement.tier).collect();
+            let to = |recording: &Recording| rules.raised(recording, tiers.clone()).cloned();
+            if to(recording).is_some() {
+                let raised = self.reclassification.raise(recording.id, to, &["content"]);
+                raised.await?;
+            }
+        }
         Ok(())
     }
 
@@ -110,7 +134,7 @@ impl MessageCommitter {
         let announcements: Vec<&Announcement> =
             batch.iter().map(|message| &message.announcement).collect();
         let sealed: Vec<&SealedMessage> = batch.iter().map(|message| &message.sealed).collect();
-        share_names(unit, &announcements).await?;
+        accept::share_names(unit, &announcements).await?;
         accept::announce(unit, &announcements, Then::Seal, now).await?;
         for recording in self.raise_tiers(unit, &announcements, now).await? {
             if let Some(why) = lets_go_unheard(&self.rulebook, &recording) {
@@ -264,15 +288,6 @@ fn is_of_item(error: &Error) -> bool {
         ),
         _ => false,
     }
-}
-
-/// Locks what is known of these messages' threads until the unit ends.
-async fn share_names(unit: &mut Unit, told: &[&Announcement]) -> Result<(), db::Error> {
-    let threads = told.iter().filter_map(|told| told.thread.clone());
-    let accounts = told.iter().map(|told| told.source_ref.account());
-    let threads: BTreeSet<Conversation> = threads.collect();
-    let threads: Vec<Conversation> = threads.into_iter().collect();
-    parties::share(unit, accounts, &threads).await
 }
 
 /// Enters the copies at the source that are not known: also of messages that came before, because a

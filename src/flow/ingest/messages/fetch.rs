@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{
     MessageIntake,
     chats::{
-        ChatIntake, present_edit,
+        ChatIntake, attributes_of, present_edit,
         source::{self, ChatSource},
         states::MessageState,
     },
@@ -196,6 +196,7 @@ impl MessageFetching {
         let ends = [&resource.from, &resource.to];
         Ok(FetchedMessage {
             text: Transcript::written(body(&resource), &author),
+            further: Vec::new(),
             form: form(&resource),
             parties: contact(&resource).map(contact_of).into_iter().collect(),
             ends: ends
@@ -214,10 +215,12 @@ impl MessageFetching {
         let ours = FetchFailure::Ours;
         let source = ChatSource::of(&self.twilio, &self.db);
         let message = source.message(recording).await?;
-        let author = self.chats.author(&message).await.map_err(ours)?;
+        let author = self.chats.author(recording.account(), &message).await;
+        let author = author.map_err(ours)?;
         let body = message.body.as_ref().map_or("", |body| body.expose());
         Ok(FetchedMessage {
             text: Transcript::written(body, &author.leg),
+            further: attributes_of(&message, &author.leg),
             form: source::form(&message),
             parties: author.participant().into_iter().collect(),
             ends: author.address.into_iter().collect(),
@@ -260,7 +263,9 @@ impl MessageFetching {
             .reclassify_by_lines(recording, &fetched.ends)
             .await?;
         let rules = self.rulebook.current();
-        let tiers: Vec<Tier> = content_tiers(rules, &fetched.text).cloned().collect();
+        let texts = fetched.further.iter().chain([&fetched.text]);
+        let tiers = texts.flat_map(|text| content_tiers(rules, text));
+        let tiers: Vec<Tier> = tiers.cloned().collect();
         if tiers.is_empty() {
             return Ok(());
         }
@@ -316,6 +321,7 @@ impl MessageFetching {
 struct FetchedMessage {
     form: zeroize::Zeroizing<Vec<u8>>,
     text: Transcript,
+    further: Vec<Transcript>,
     parties: Vec<Participant>,
     /// The addresses by which rules for numbers apply.
     ends: Vec<Address>,
@@ -329,6 +335,7 @@ impl FetchedMessage {
         MessageState {
             form: &self.form,
             text: &self.text,
+            further: &self.further,
             parties: &self.parties,
             edit: self.edit,
             is_present: true,

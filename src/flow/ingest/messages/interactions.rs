@@ -13,15 +13,8 @@ use super::{
     told::{LINE, Told, form_of, leg},
 };
 use crate::{
-    db::{
-        self,
-        accept::Announcement,
-        outbox::OutboxKind,
-        parties,
-        session_calls::{self, SessionCall},
-        work::{self, WorkKind},
-    },
-    flow::error::Error,
+    db::{accept::Announcement, parties, session_calls::SessionCall},
+    flow::{consent::parties::joining::Joining, error::Error},
     model::{
         crash,
         details::Participant,
@@ -30,7 +23,7 @@ use crate::{
         recording::DiscoveredBy,
         sid::{AccountSid, CallSid, ProxyParticipantSid},
         source::{CopyKind, SourceCopy},
-        subject::Conversation,
+        subject::{Conversation, PartyScope},
         transcript::Transcript,
     },
     twilio::{Interaction, InteractionCallback, InteractionKind, InteractionSide},
@@ -90,20 +83,13 @@ impl MessageIntake {
             told_at: now,
         };
         let rows: Vec<SessionCall> = calls.iter().map(row).collect();
-        let noted = self.db.unit("sessions.note_calls", async |mut unit| {
-            unit.without_entry("which session a call goes through is no act");
-            let is_new = session_calls::enter(&mut unit, &rows, now).await? > 0;
-            // Also when it is told again: a recording may have been announced and fetched beside the
-            // first time, so that neither saw the other.
-            let session = &told.session;
-            let grouped = session_calls::group(&mut unit, account, &calls, session, is_new).await?;
-            unit.to_journal(OutboxKind::Recording, &grouped, now);
-            work::enqueue(&mut unit, WorkKind::ReadSession, &grouped, now).await?;
-            Ok::<_, db::Error>(())
-        });
-        noted.await?;
+        let joining = Joining::Calls {
+            session: &told.session,
+            calls: &calls,
+            noted: &rows,
+        };
+        self.parties.join(account, joining).await?;
         crash::point("sessions.noted");
-        self.wakeups.work.notify_one();
         Ok(())
     }
 
@@ -157,7 +143,9 @@ impl MessageIntake {
             heard_by: told.heard_by,
             ..announcement
         };
-        let parties = self.take_places(&session, interaction).await?;
+        let parties = self
+            .take_places(told.account, &session, interaction)
+            .await?;
         let body = interaction.body.as_ref().map_or("", |body| body.expose());
         let text = Transcript::written(body, &author);
         // The rules for numbers apply once the numbers are known.
@@ -179,6 +167,7 @@ impl MessageIntake {
     /// Notes the participants of a session, unless they are. Nobody knows yet who they are.
     async fn take_places(
         &self,
+        account: &AccountSid,
         session: &Conversation,
         interaction: &Interaction,
     ) -> Result<Vec<Participant>, Error> {
@@ -188,7 +177,8 @@ impl MessageIntake {
             .filter_map(|side| side.participant.as_ref());
         let parties: Vec<Participant> = places.map(|sid| Participant::at(place_of(sid))).collect();
         let only = std::slice::from_ref(session);
-        let known = parties::of(&mut self.db.read().await?, only).await?;
+        let scope = PartyScope::from(account);
+        let known = parties::of(&mut self.db.read().await?, &scope, only).await?;
         let is_known = |party: &Participant| {
             let mut known = known.values().flatten();
             known.any(|known| known.leg == party.leg)
@@ -200,7 +190,7 @@ impl MessageIntake {
                 .cloned()
                 .collect();
             self.parties
-                .name_found(session, &unknown, Keeping::Carried)
+                .name_found(account, session, &unknown, Keeping::Carried)
                 .await?;
         }
         Ok(parties)

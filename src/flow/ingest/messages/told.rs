@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     db::accept::Announcement,
     model::{
-        details::Participant, id::RecordingId, media::SourceRef, name::LegName,
+        details::Participant, id::RecordingId, media::SourceRef, name::LegName, sid::AccountSid,
         subject::Conversation, time::Timestamp,
     },
     twilio::{IncomingMessage, MessageAddress, rest::MessageResource},
@@ -82,6 +82,7 @@ impl<'a> MessageTold<'a> {
 /// A message of a group.
 pub(super) struct GroupMessage {
     pub(super) id: RecordingId,
+    pub(super) account: AccountSid,
     pub(super) thread: Conversation,
     pub(super) author: LegName,
 }
@@ -95,6 +96,7 @@ pub(super) fn group_of(
     let thread = thread.filter(|_| !told.others.is_empty())?;
     Some(GroupMessage {
         id: announcement.id,
+        account: announcement.source_ref.account().clone(),
         thread,
         author: author.clone(),
     })

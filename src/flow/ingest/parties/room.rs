@@ -55,7 +55,7 @@ impl PartyLookup {
         let conversation = Conversation::Room(room.clone());
         if recording.kind() == MediaKind::VideoComposition {
             let began = listed.iter().filter_map(|person| person.joined_at).min();
-            self.begin_by(&conversation, began).await?;
+            self.begin_by(recording, &conversation, began).await?;
         }
         if account.is_none() {
             return Ok(LookedUp::NotAsked);
@@ -72,7 +72,10 @@ impl PartyLookup {
         } else {
             Keeping::Carried
         };
-        let named = self.parties.name_found(&conversation, &people, keeping);
+        let account = recording.account();
+        let named = self
+            .parties
+            .name_found(account, &conversation, &people, keeping);
         let matched = named.await?;
         metrics::counter!("recvault_parties_looked_up_total").increment(1);
         Ok(LookedUp::Named(matched.parties))
@@ -94,10 +97,17 @@ impl PartyLookup {
         Ok(all)
     }
 
-    async fn begin_by(&self, room: &Conversation, began: Option<Timestamp>) -> Result<(), Error> {
+    async fn begin_by(
+        &self,
+        recording: &Recording,
+        room: &Conversation,
+        began: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        let account = recording.account();
         let unit = self.db.unit("parties.begin_room", async |mut unit| {
             unit.without_entry("what is announced is told when it is sealed");
-            recordings::begin_by(&mut unit, room, MediaKind::VideoComposition, began).await?;
+            let kind = MediaKind::VideoComposition;
+            recordings::begin_by(&mut unit, account, room, kind, began).await?;
             Ok::<_, db::Error>(())
         });
         Ok(unit.await?)

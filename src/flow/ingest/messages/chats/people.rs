@@ -4,12 +4,11 @@
 //! lines, bots and `system` are no persons. INVARIANT: no leg tells who somebody is.
 
 use crate::{
-    flow::consent::parties::members::Member,
+    flow::consent::parties::members::{Member, NOBODY_KNOWN, Seat, leg_of},
     flow::ingest::messages::told::{LINE, leg},
     model::{
         details::Participant,
         name::LegName,
-        sid::ChatParticipantSid,
         subject::{Address, Presence},
         time::Timestamp,
     },
@@ -31,7 +30,7 @@ pub(in crate::flow) struct ChatAuthor {
     pub(in crate::flow) leg: LegName,
     /// Their address; `None` for nobody, or for a person who is not known.
     pub(in crate::flow) address: Option<Address>,
-    is_person: bool,
+    seat: Option<Seat>,
 }
 
 impl ChatAuthor {
@@ -42,59 +41,65 @@ impl ChatAuthor {
             return Self {
                 leg: leg(LINE),
                 address: None,
-                is_person: false,
+                seat: None,
             };
         }
         let address = Address::of_chat(told).ok();
-        let leg = match (&message.participant, &address) {
-            (Some(participant), _) => leg_of(participant, 0),
+        let (leg, seat) = match (&message.participant, &address) {
+            (Some(participant), _) => (leg_of(participant, 0), Seat::Author(participant.clone())),
             (None, Some(address)) => {
                 let person = vault.subject(address).to_string();
                 let hash = person.rsplit('_').next().unwrap_or_default();
-                leg(&format!("author-{}", hash.get(..HASH).unwrap_or(hash)))
+                let leg = leg(&format!("author-{}", hash.get(..HASH).unwrap_or(hash)));
+                (leg.clone(), Seat::At(leg))
             }
-            (None, None) => leg("author"),
+            (None, None) => (leg(NOBODY_KNOWN), Seat::At(leg(NOBODY_KNOWN))),
         };
         Self {
             leg,
             address,
-            is_person: true,
+            seat: Some(seat),
+        }
+    }
+
+    /// Returns them at the leg that the naming gave them: a participation has one for each of its
+    /// addresses.
+    #[must_use]
+    pub(in crate::flow) fn at(self, named: Option<LegName>) -> Self {
+        match (&self.seat, named) {
+            (Some(_), Some(leg)) => Self { leg, ..self },
+            _ => self,
         }
     }
 
     /// Returns the participation that their message proves.
     pub(in crate::flow) fn member(&self) -> Option<Member> {
-        self.is_person.then(|| Member {
-            leg: self.leg.clone(),
+        let seat = self.seat.clone()?;
+        let presence = match &seat {
+            // They wrote it, and receive nothing.
+            Seat::At(_) => Presence::NEVER,
+            Seat::In(_) | Seat::Author(_) => Presence::ALWAYS,
+        };
+        Some(Member {
+            seat,
             address: self.address.clone(),
-            presence: if self.leg.as_str().starts_with("author") {
-                // They wrote it, and receive nothing.
-                NEVER
-            } else {
-                Presence::ALWAYS
-            },
+            presence,
         })
     }
 
     /// Returns them as a participant of their message.
     pub(in crate::flow) fn participant(&self) -> Option<Participant> {
-        self.is_person.then(|| Participant {
+        self.seat.is_some().then(|| Participant {
             address: self.address.clone(),
             ..Participant::at(self.leg.clone())
         })
     }
 }
 
-/// No time in a chat.
-const NEVER: Presence = Presence {
-    joined_at: None,
-    left_at: Some(Timestamp::from_millis(0)),
-};
-
 /// Returns the party that stands for receivers whom nobody named.
 pub(in crate::flow) fn others() -> Member {
     Member {
-        leg: leg(OTHERS),
+        seat: Seat::At(leg(OTHERS)),
         address: None,
         presence: Presence::ALWAYS,
     }
@@ -103,7 +108,7 @@ pub(in crate::flow) fn others() -> Member {
 /// Returns the same once the participants were read: nobody is left who is not named.
 pub(in crate::flow) fn no_others() -> Member {
     Member {
-        presence: NEVER,
+        presence: Presence::NEVER,
         ..others()
     }
 }
@@ -124,10 +129,9 @@ pub(in crate::flow) fn members_of(rules: &Rules, participant: &ChatParticipant) 
         .flat_map(|binding| binding.addresses.iter().map(|address| address.expose()));
     let told: Vec<&str> = identity.chain(bound).collect();
     told.into_iter()
-        .enumerate()
-        .filter(|(_, told)| !is_nobody(rules, told, true))
-        .map(|(number, told)| Member {
-            leg: leg_of(&participant.sid, number),
+        .filter(|told| !is_nobody(rules, told, true))
+        .map(|told| Member {
+            seat: Seat::In(participant.sid.clone()),
             address: Address::of_chat(told).ok(),
             presence,
         })
@@ -137,16 +141,6 @@ pub(in crate::flow) fn members_of(rules: &Rules, participant: &ChatParticipant) 
 /// Whether a name stands for no person.
 fn is_nobody(rules: &Rules, told: &str, participates: bool) -> bool {
     rules.is_bot(told) || told == SYSTEM && !participates
-}
-
-/// Returns the leg of a participation.
-pub(in crate::flow) fn leg_of(participant: &ChatParticipantSid, number: usize) -> LegName {
-    let sid = participant.as_str().to_ascii_lowercase();
-    if number == 0 {
-        leg(&sid)
-    } else {
-        leg(&format!("{sid}-{}", number + 1))
-    }
 }
 
 fn second_of(at: Timestamp) -> Timestamp {

@@ -5,10 +5,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{
-    ChatIntake,
-    people::{leg_of, no_others},
-};
+use super::{ChatIntake, people::no_others};
 use crate::{
     db::{
         self, Db,
@@ -17,14 +14,16 @@ use crate::{
         work::{self, Lease, WorkKind},
     },
     flow::{
-        consent::parties::members::Member, error::Error, ingest::failure::FetchFailure,
+        consent::parties::members::{Member, Seat, leg_of},
+        error::Error,
+        ingest::failure::FetchFailure,
         twilio_access::TwilioAccess,
     },
     model::{
         name::LegName,
         recording::RecordingState,
         sid::ChatParticipantSid,
-        subject::{Conversation, Presence},
+        subject::{Conversation, PartyScope, Presence},
         time::{Clock, Timestamp},
     },
     twilio::{
@@ -134,15 +133,16 @@ impl ChatReading {
         {
             is_whole &= page.unreadable == 0;
             for participant in page.items.iter().filter(|one| one.chat == row.chat) {
-                self.intake.name(participant).await.map_err(ours)?;
+                let named = self.intake.name(&row.account, participant).await;
+                named.map_err(ours)?;
                 there.insert(leg_of(&participant.sid, 0));
             }
         }
-        let left = self.who_left(account, place, &there, begun).await?;
+        let left = self.who_left(account, row, &there, begun).await?;
         let conversation = Conversation::Chat(row.chat.clone());
         for leg in left {
             let gone = Member {
-                leg,
+                seat: Seat::At(leg),
                 address: None,
                 presence: Presence {
                     joined_at: None,
@@ -150,13 +150,13 @@ impl ChatReading {
                 },
             };
             self.intake
-                .name_unless_named(&conversation, vec![gone])
+                .name_members(&row.account, &conversation, &[gone])
                 .await
                 .map_err(ours)?;
         }
         if is_whole {
             self.intake
-                .name_unless_named(&conversation, vec![no_others()])
+                .name_members(&row.account, &conversation, &[no_others()])
                 .await
                 .map_err(ours)?;
         }
@@ -209,14 +209,19 @@ impl ChatReading {
     async fn who_left(
         &self,
         account: &Account,
-        place: ChatPlace<'_>,
+        row: &ChatRow,
         there: &BTreeSet<LegName>,
         begun: Timestamp,
     ) -> Result<Vec<LegName>, FetchFailure> {
         let ours = |error: db::Error| FetchFailure::Ours(error.into());
-        let conversation = Conversation::Chat(place.sid.clone());
+        let place = ChatPlace {
+            service: row.service.as_ref(),
+            sid: &row.chat,
+        };
+        let conversation = Conversation::Chat(row.chat.clone());
         let only = std::slice::from_ref(&conversation);
-        let known = parties::of(&mut self.db.read().await.map_err(ours)?, only)
+        let scope = PartyScope::from(&row.account);
+        let known = parties::of(&mut self.db.read().await.map_err(ours)?, &scope, only)
             .await
             .map_err(ours)?;
         let present = known

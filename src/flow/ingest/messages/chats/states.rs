@@ -39,6 +39,8 @@ pub(in crate::flow) struct MessageState<'a> {
     pub(in crate::flow) form: &'a [u8],
     /// The text.
     pub(in crate::flow) text: &'a Transcript,
+    /// What else people wrote in it: content rules apply to it, and it is sealed in the form only.
+    pub(in crate::flow) further: &'a [Transcript],
     /// Who wrote it.
     pub(in crate::flow) parties: &'a [Participant],
     /// The edit that left it, in milliseconds; `None` for the first state.
@@ -124,7 +126,7 @@ impl MessageStates {
             Ok(None) | Err(vault::Error::Gone) => return Ok(true),
             Err(error) => return Err(error.into()),
         };
-        self.raise(id, state.text).await?;
+        self.raise(id, state).await?;
         crash::point("edits.sealed");
         let entered = self.vault.unit("edits.enter", async |mut unit| {
             let is_new = self.vault.enter_edit(&mut unit, &sealed).await?;
@@ -155,9 +157,11 @@ impl MessageStates {
     }
 
     /// Moves a message to the tier of its new text, before that is entered.
-    async fn raise(&self, id: RecordingId, text: &Transcript) -> Result<(), Error> {
+    async fn raise(&self, id: RecordingId, state: &MessageState<'_>) -> Result<(), Error> {
         let rules = self.rulebook.current();
-        let tiers: Vec<Tier> = content_tiers(rules, text).cloned().collect();
+        let texts = state.further.iter().chain([state.text]);
+        let tiers = texts.flat_map(|text| content_tiers(rules, text));
+        let tiers: Vec<Tier> = tiers.cloned().collect();
         if tiers.is_empty() {
             return Ok(());
         }
