@@ -37,7 +37,9 @@ pub(super) async fn show(mut app: App, id: RecordingId, out: Out) -> Result<Exit
             SourceState::Deleted => {
                 "Deleted: every copy that was found at Twilio is deleted, and Twilio reports so.\n"
             }
-            SourceState::Left => "Left: the vault cannot delete a copy that is stored elsewhere.\n",
+            SourceState::Left => {
+                "Left: a copy is stored elsewhere, belongs to another recording, or cannot be known any more.\n"
+            }
         }
         .to_owned();
         source.copies.iter().for_each(|copy| text += &line(copy));
@@ -61,6 +63,12 @@ fn line(copy: &SourceCopy) -> String {
     let fate = match (state, deleted_at.or(*confirmed_at)) {
         (CopyState::There, _) => format!("present since {found_at} or earlier"),
         (CopyState::Left, _) => "left: delete it where it is stored".to_owned(),
+        (CopyState::Kept, _) => {
+            "kept: it is a recording of its own, and goes with that one".to_owned()
+        }
+        (CopyState::Unknown, _) => {
+            "unknown: this was gone at Twilio before its copies were listed".to_owned()
+        }
         (CopyState::NotDeletableYet, _) => {
             let since = refused_at.unwrap_or(*found_at);
             format!("not deletable since {since}, until it is complete")

@@ -1,22 +1,28 @@
 //! Packs: objects in the store, each of which holds the small ciphertext of many artefacts.
 //!
-//! Owns the list of packs, and which artefact is where in which of them. Refuses to know the bytes,
-//! and when a pack is written or given up.
+//! Owns the list of packs, which artefact is where in which of them, and whose ciphertext an object
+//! may hold. Refuses to know the bytes, and when a pack is written or given up.
 //!
-//! INVARIANT: an artefact names only a pack that was whole in the store, and not given up, in the
-//! unit that entered the name.
+//! INVARIANTS
+//! - An artefact names only a pack that was whole in the store, and not given up, in the unit that
+//!   entered the name.
+//! - From before the object of a pack is written until it is deleted, a row of `pack_contents` says
+//!   of which recordings it has ciphertext. So a pack that is being written, or was given up, counts.
+//!
+//! Units lock in one order: recordings by their ids, then work, then the pack, then its artefacts and
+//! contents. Whoever changes artefacts of many recordings locks these recordings first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use const_format::formatcp;
 use serde::Serialize;
 
 use super::{
     error::Error,
-    recordings::SealedArtefact,
+    recordings::{self, SealedArtefact},
     row::Row,
     table::{TableRow as _, table},
-    tx::{Arg, Tx},
+    tx::{Arg, Tx, set},
 };
 use crate::model::{
     id::{ObjectId, RecordingId},
@@ -78,6 +84,19 @@ impl Pack {
     }
 }
 
+table! {
+    "pack_contents" { subject: Some("recording_id") }
+
+    /// The object of a pack has ciphertext of a recording.
+    #[derive(Debug)]
+    pub(super) struct PackContent {
+        key {
+            pack: i64 = "pack",
+            recording: RecordingId = "recording_id",
+        }
+    }
+}
+
 /// The place of an artefact's ciphertext in a pack.
 #[derive(Serialize)]
 struct PackPlace<'a> {
@@ -100,14 +119,45 @@ pub async fn unpacked(tx: &mut Tx, limit: i64) -> Result<Vec<SealedArtefact>, Er
     tx.fetch_rows(SQL, &[Arg::Int(limit)]).await
 }
 
-/// Inserts a pack that is about to be stored: from here on its object is no orphan.
-pub async fn begin(tx: &mut Tx, pack: &Pack) -> Result<(), Error> {
+/// Inserts a pack that is about to be stored with the ciphertext of these artefacts: from here on its
+/// object is no orphan, and their receipts wait for it. Returns false if one of the recordings is
+/// shredded; the unit must then be abandoned, and nothing stored.
+pub async fn begin(tx: &mut Tx, pack: &Pack, sealed: &[SealedArtefact]) -> Result<bool, Error> {
     const SQL: &str = formatcp!("/* packs.begin */ {}", Pack::INSERT);
-    tx.insert_row(SQL, pack, &[]).await.map(|_| ())
+    const CONTENTS: &str = formatcp!(
+        "/* packs.contents */ {} SELECT $1, key FROM json_each($2) AS held ORDER BY key",
+        PackContent::INSERT_INTO
+    );
+    let recordings = recordings_of(sealed);
+    if !lock_living(tx, &recordings).await? {
+        return Ok(false);
+    }
+    tx.insert_row(SQL, pack, &[]).await?;
+    let contents = set(&recordings);
+    tx.execute(CONTENTS, &[Arg::Int(pack.number), Arg::Text(&contents)])
+        .await?;
+    Ok(true)
+}
+
+fn recordings_of(sealed: &[SealedArtefact]) -> BTreeSet<RecordingId> {
+    sealed.iter().map(|sealed| sealed.recording).collect()
+}
+
+/// Locks these recordings for the rest of the unit, in the order of their ids. Returns whether all of
+/// them are there and none is shredded: then none is before the unit ends.
+async fn lock_living(tx: &mut Tx, recordings: &BTreeSet<RecordingId>) -> Result<bool, Error> {
+    const LIVING: &str = "/* packs.living */
+        SELECT id FROM recordings WHERE id IN (SELECT key FROM json_each($1)) AND state <> 'shredded' ORDER BY id";
+    const LOCK: &str = formatcp!("{LIVING} FOR NO KEY UPDATE");
+    // SQLite has one writer at a time.
+    let sql = if tx.is_postgres() { LOCK } else { LIVING };
+    let living = tx.fetch_all(sql, &[Arg::Text(&set(recordings))]).await?;
+    Ok(living.len() == recordings.len())
 }
 
 /// Enters a stored pack, which holds the ciphertext of these artefacts in this order. Returns false
-/// if it was given up meanwhile, or one of the artefacts changed; the unit must then be abandoned.
+/// if it was given up meanwhile, one of the artefacts changed, or a recording was shredded; the unit
+/// must then be abandoned.
 pub async fn enter(tx: &mut Tx, pack: &Pack, sealed: &[SealedArtefact]) -> Result<bool, Error> {
     const STORED: &str = "/* packs.stored */
         UPDATE packs SET size = $2, sealed_sha256 = $3 WHERE number = $1 AND left_seq IS NULL";
@@ -119,6 +169,9 @@ pub async fn enter(tx: &mut Tx, pack: &Pack, sealed: &[SealedArtefact]) -> Resul
           AND artefacts.artefact = place.value->>'artefact' AND artefacts.sealed_sha256 = place.value->>'sha256'
           AND {HAS_INLINE} AND +artefacts.pack IS NULL"
     );
+    if !lock_living(tx, &recordings_of(sealed)).await? {
+        return Ok(false);
+    }
     let number = Arg::Int(pack.number);
     let size = i64::try_from(pack.size).unwrap_or(i64::MAX);
     let stored = [number, Arg::Int(size), Arg::Text(&pack.sealed_sha256)];
@@ -181,7 +234,13 @@ pub async fn leave(tx: &mut Tx, number: i64) -> Result<bool, Error> {
     const RELEASE: &str = formatcp!(
         "/* packs.release */ UPDATE artefacts SET pack = NULL, pack_at = NULL WHERE {HAS_INLINE} AND pack = $1"
     );
+    const RECORDINGS: &str = "/* packs.lock_contents */
+        SELECT id FROM recordings WHERE id IN (SELECT recording_id FROM pack_contents WHERE pack = $1)
+        ORDER BY id FOR NO KEY UPDATE";
     let number = [Arg::Int(number)];
+    if tx.is_postgres() {
+        tx.execute(RECORDINGS, &number).await?;
+    }
     if tx.execute(LOCK, &number).await? != 1 {
         return Ok(false);
     }
@@ -209,38 +268,103 @@ pub async fn note_left(tx: &mut Tx, number: i64, point: LogPoint) -> Result<(), 
         .map(|_| ())
 }
 
-/// Removes a pack that was given up and whose object is gone. Returns the shredded recordings that
-/// had ciphertext in it.
-pub async fn remove(tx: &mut Tx, number: i64) -> Result<Vec<RecordingId>, Error> {
-    const PACK: &str =
-        "/* packs.remove */ DELETE FROM packs WHERE number = $1 AND left_seq IS NOT NULL";
-    const DEAD: &str = "/* packs.forget */
-        UPDATE artefacts SET pack = NULL, pack_at = NULL
-        WHERE pack IS NOT NULL AND length(inline) = 0 AND pack = $1
-          AND (SELECT state FROM recordings WHERE id = artefacts.recording_id) = 'shredded' RETURNING recording_id";
-    let number = [Arg::Int(number)];
-    tx.execute(PACK, &number).await?;
-    let rows = tx.fetch_all(DEAD, &number).await?;
-    let id = "recording_id";
-    let ids = rows.iter().map(|row| row.parse("artefacts", id, id));
-    let mut ids: Vec<RecordingId> = ids.collect::<Result<_, Error>>()?;
-    ids.sort_unstable();
-    ids.dedup();
-    Ok(ids)
+/// Returns the shredded recordings of which a pack has ciphertext: their receipts wait for it.
+pub async fn awaited_by(tx: &mut Tx, number: i64) -> Result<Vec<RecordingId>, Error> {
+    const SQL: &str = "/* packs.awaited_by */
+        SELECT recording_id FROM pack_contents WHERE pack = $1
+          AND (SELECT state FROM recordings WHERE id = pack_contents.recording_id) = 'shredded' ORDER BY recording_id";
+    let rows = tx.fetch_all(SQL, &[Arg::Int(number)]).await?;
+    rows.iter().map(recording_of).collect()
 }
 
-/// Drops the ciphertext of a shredded recording from the database. Returns whether packs hold some
-/// of it: the rows that name them stay.
+/// Removes a pack whose object is gone, and that nothing names: it was given up, or not entered.
+pub async fn remove(tx: &mut Tx, number: i64) -> Result<(), Error> {
+    const PACK: &str = "/* packs.remove */ DELETE FROM packs WHERE number = $1 AND (left_seq IS NOT NULL OR size = 0)";
+    const CONTENTS: &str = "/* packs.remove_contents */ DELETE FROM pack_contents
+        WHERE pack = $1 AND NOT EXISTS (SELECT 1 FROM packs WHERE number = $1)";
+    let number = [Arg::Int(number)];
+    tx.execute(PACK, &number).await?;
+    tx.execute(CONTENTS, &number).await.map(|_| ())
+}
+
+/// Removes contents of packs that are not there. Returns the shredded recordings among them. Rows of
+/// several timelines can leave such ones.
+pub async fn forget_removed(tx: &mut Tx) -> Result<Vec<RecordingId>, Error> {
+    const SQL: &str = "/* packs.forget_removed */ DELETE FROM pack_contents
+        WHERE NOT EXISTS (SELECT 1 FROM packs WHERE number = pack_contents.pack)
+        RETURNING recording_id, (SELECT state FROM recordings WHERE id = recording_id) AS state";
+    let rows = tx.fetch_all(SQL, &[]).await?;
+    let mut dead = BTreeSet::new();
+    for row in &rows {
+        if row.text("state")? == "shredded" {
+            dead.insert(recording_of(row)?);
+        }
+    }
+    Ok(dead.into_iter().collect())
+}
+
+fn recording_of(row: &Row) -> Result<RecordingId, Error> {
+    row.parse("pack_contents", "recording_id", "recording_id")
+}
+
+/// Drops the ciphertext of a shredded recording from the database. Returns whether objects of packs
+/// have some of it, whatever became of the packs.
 pub async fn drop_ciphertext(tx: &mut Tx, id: RecordingId) -> Result<bool, Error> {
-    // All rows at once, so that no pack is entered between the two statements.
-    const EMPTY: &str =
-        "/* packs.drop_ciphertext */ UPDATE artefacts SET inline = '' WHERE recording_id = $1";
-    const REMOVE: &str = "/* packs.remove_artefacts */ DELETE FROM artefacts
-        WHERE recording_id = $1 AND (pack IS NULL OR NOT EXISTS (SELECT 1 FROM packs WHERE number = artefacts.pack))";
-    let id = id.to_string();
-    let id = [Arg::Text(&id)];
-    let all = tx.execute(EMPTY, &id).await?;
-    Ok(tx.execute(REMOVE, &id).await? < all)
+    const HELD: &str =
+        "/* packs.held */ SELECT COUNT(*) FROM pack_contents WHERE recording_id = $1";
+    recordings::remove_artefacts(tx, id).await?;
+    Ok(tx.fetch_int(HELD, &[Arg::Text(&id.to_string())]).await? > 0)
+}
+
+/// The condition on artefacts of living recordings whose small ciphertext only a pack has, as in the
+/// index: a restore did not find it there.
+const LACKING: &str = "pack IS NOT NULL AND length(inline) = 0
+    AND (SELECT state FROM recordings WHERE id = artefacts.recording_id) <> 'shredded'";
+
+/// Returns the packs, given up or not, in which a restore did not find what living recordings lack.
+pub async fn lacked(tx: &mut Tx) -> Result<Vec<Pack>, Error> {
+    const SQL: &str = formatcp!(
+        "/* packs.lacked */ SELECT {} FROM packs WHERE number IN (SELECT pack FROM artefacts WHERE {LACKING}) ORDER BY number",
+        Pack::COLUMNS
+    );
+    tx.fetch_rows(SQL, &[]).await
+}
+
+/// Returns the artefacts of living recordings that lack what this pack should have.
+pub async fn lacking_of(tx: &mut Tx, number: i64) -> Result<Vec<SealedArtefact>, Error> {
+    const SQL: &str = formatcp!(
+        "/* packs.lacking_of */ SELECT {} FROM artefacts WHERE {LACKING} AND pack = $1 ORDER BY pack_at",
+        SealedArtefact::COLUMNS
+    );
+    tx.fetch_rows(SQL, &[Arg::Int(number)]).await
+}
+
+/// Enters ciphertext that artefacts lacked and a pack had after all. If the pack was given up, they
+/// are in no pack, to be packed again. Returns how many artefacts have theirs now.
+pub async fn refill(tx: &mut Tx, number: i64, found: &[SealedArtefact]) -> Result<u64, Error> {
+    const SQL: &str = formatcp!(
+        "/* packs.refill */ UPDATE artefacts SET inline = $5
+        WHERE recording_id = $1 AND leg = $2 AND artefact = $3 AND sealed_sha256 = $4 AND {LACKING}"
+    );
+    const RELEASE: &str = formatcp!(
+        "/* packs.release_left */ UPDATE artefacts SET pack = NULL, pack_at = NULL
+        WHERE {HAS_INLINE} AND pack = $1 AND EXISTS (SELECT 1 FROM packs WHERE number = $1 AND left_seq IS NOT NULL)"
+    );
+    // Of those that are shredded meanwhile nothing is entered.
+    lock_living(tx, &recordings_of(found)).await?;
+    let mut filled = 0;
+    for sealed in found {
+        let args = [
+            Arg::Text(&sealed.recording.to_string()),
+            Arg::Text(sealed.leg.as_str()),
+            Arg::Text(&sealed.artefact.word()),
+            Arg::Text(&sealed.sealed_sha256),
+            Arg::Bytes(&sealed.inline),
+        ];
+        filled += tx.execute(SQL, &args).await?;
+    }
+    tx.execute(RELEASE, &[Arg::Int(number)]).await?;
+    Ok(filled)
 }
 
 /// Returns the recordings that are not shredded and lack small ciphertext.

@@ -272,7 +272,7 @@ pub async fn of_conversation(
         .collect()
 }
 
-/// Returns whether every message of a thread or chat is shredded.
+/// Returns whether every recording of a thread, chat, session or room is shredded.
 pub async fn is_all_shredded(tx: &mut Tx, conversation: &Conversation) -> Result<bool, Error> {
     const SQL: &str = "/* recordings.is_all_shredded */
         SELECT id FROM recordings WHERE thread = $1 AND state <> 'shredded' LIMIT 1";
@@ -280,6 +280,18 @@ pub async fn is_all_shredded(tx: &mut Tx, conversation: &Conversation) -> Result
         .fetch_first(SQL, &[Arg::Text(conversation.as_str())])
         .await?;
     Ok(left.is_none())
+}
+
+/// Returns whether every recording of a room, chat or thread that this participant made is shredded.
+pub async fn is_all_of_author_shredded(
+    tx: &mut Tx,
+    conversation: &Conversation,
+    author: &LegName,
+) -> Result<bool, Error> {
+    const SQL: &str = "/* recordings.is_all_of_author_shredded */
+        SELECT id FROM recordings WHERE thread = $1 AND author = $2 AND state <> 'shredded' LIMIT 1";
+    let args = [Arg::Text(conversation.as_str()), Arg::Text(author.as_str())];
+    Ok(tx.fetch_first(SQL, &args).await?.is_none())
 }
 
 /// Returns the known parties of a conversation, as they count for the recordings of an account.

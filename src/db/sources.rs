@@ -63,7 +63,8 @@ pub async fn enter(tx: &mut Tx, id: RecordingId, copies: &[SourceCopy]) -> Resul
           redacted_at = COALESCE(sources.redacted_at, excluded.redacted_at)
         WHERE sources.state <> 'confirmed'
           AND (excluded.state <> 'there' OR sources.state = 'there' AND excluded.redacted_at IS NOT NULL)
-          AND (excluded.state <> 'not-deletable-yet' OR sources.state IN ('there', 'not-deletable-yet'))",
+          AND (excluded.state <> 'not-deletable-yet' OR sources.state IN ('there', 'not-deletable-yet'))
+          AND (excluded.state NOT IN ('kept', 'unknown') OR sources.state <> 'deleted')",
         StoredCopy::INSERT
     );
     for copy in copies {
@@ -106,6 +107,18 @@ pub async fn legs(tx: &mut Tx, sids: &BTreeSet<String>) -> Result<BTreeSet<Strin
         WHERE sources.sid IN (SELECT key FROM json_each($1)) AND sources.kind = 'message' AND recordings.source_sid <> sources.sid";
     let rows = tx.fetch_all(SQL, &[Arg::Text(&set(sids))]).await?;
     rows.iter().map(|row| row.text("sid")).collect()
+}
+
+/// Returns the other recordings that have a copy which stayed for this one, and which is now deleted.
+pub async fn waiting_for(tx: &mut Tx, id: RecordingId) -> Result<Vec<RecordingId>, Error> {
+    const SQL: &str = "/* sources.waiting_for */
+        SELECT DISTINCT other.recording_id AS recording_id FROM sources AS own
+        JOIN sources AS other ON other.sid = own.sid AND other.kind = own.kind
+        WHERE own.recording_id = $1 AND own.state = 'confirmed' AND other.state = 'kept' ORDER BY recording_id";
+    let rows = tx.fetch_all(SQL, &[Arg::Text(&id.to_string())]).await?;
+    rows.iter()
+        .map(|row| row.parse("sources", "recording_id", "recording_id"))
+        .collect()
 }
 
 /// Returns whether the vault deleted a copy with this id at the source.

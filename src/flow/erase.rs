@@ -11,6 +11,7 @@
 mod book;
 mod chats;
 mod copies;
+mod kept;
 mod messages;
 mod object;
 mod settle;
@@ -36,6 +37,9 @@ use crate::{
         id::RecordingId,
         media::MediaKind,
         recording::{Recording, RecordingState},
+        source::SourceCopy,
+        subject::Conversation,
+        time::Timestamp,
     },
     policy::Rulebook,
     store,
@@ -111,7 +115,7 @@ impl SourceDeletion {
         if recording.state == RecordingState::Sealed {
             self.may_rely_on_its_own(account, &recording).await?;
         }
-        let (done, changed, gone_at) = match recording.kind() {
+        let (done, changed, gone_at): Attempt = match recording.kind() {
             MediaKind::Message => {
                 let mut copies = MessageCopies::of(self, account, &recording).await?;
                 (copies.delete().await, copies.changed(), copies.gone_at())
@@ -124,10 +128,7 @@ impl SourceDeletion {
                 let mut copies = VideoCopies::of(self, account, &recording).await?;
                 (copies.delete().await, copies.changed(), copies.gone_at())
             }
-            MediaKind::CallAudio => {
-                let mut copies = Copies::of(self, account, &recording).await?;
-                (copies.delete().await, copies.changed(), copies.gone_at())
-            }
+            MediaKind::CallAudio => self.erase_call(account, &recording).await?,
         };
         if let Err(trouble) = done {
             self.note_source(recording.id, &changed).await?;
@@ -147,6 +148,27 @@ impl SourceDeletion {
                 Ok(())
             }
         }
+    }
+
+    /// Deletes the copies of a call's recording, and what a session has of the call.
+    async fn erase_call(
+        &self,
+        account: &Account,
+        recording: &Recording,
+    ) -> Result<Attempt, Trouble> {
+        let mut copies = Copies::of(self, account, recording).await?;
+        let done = copies.delete().await;
+        let attempt = (done, copies.changed(), copies.gone_at());
+        if attempt.0.is_err() || !matches!(recording.thread, Some(Conversation::Session(_))) {
+            return Ok(attempt);
+        }
+        self.note_source(recording.id, &attempt.1).await?;
+        let Some(mut call) = MessageCopies::of_call(self, account, recording).await? else {
+            return Ok(attempt);
+        };
+        let done = call.delete_call().await;
+        let gone_at = call.gone_at().filter(|_| copies.is_all_listed());
+        Ok((done, call.changed(), gone_at))
     }
 
     /// Checks, for a sealed recording, that the vault no longer needs the source.
@@ -197,6 +219,9 @@ impl SourceDeletion {
         }
     }
 }
+
+/// The result of an attempt, the copies that it changed, and when the last copy was gone.
+type Attempt = (Result<(), Trouble>, Vec<SourceCopy>, Option<Timestamp>);
 
 /// Returns whether the account wants the source's copies of this recording deleted now.
 fn is_to_be_deleted(account: &Account, recording: &Recording) -> bool {

@@ -255,6 +255,11 @@ impl Account {
         Url::parse(address).is_ok_and(|address| !self.is_twilio_host(&address))
     }
 
+    /// Whether buckets are configured in which Twilio may have stored media.
+    pub fn has_buckets(&self) -> bool {
+        !self.endpoints.buckets.is_empty()
+    }
+
     /// Whether an address is one of Twilio's own: the interface's host, or Twilio's domain. The
     /// scheme is not compared: the examples in Twilio's documentation use another scheme.
     pub(super) fn is_twilio_host(&self, address: &Url) -> bool {

@@ -27,6 +27,11 @@ impl FileContainer {
             Self::Mp4 => "MPEG-4",
         }
     }
+
+    /// Returns whether a file of this kind may begin with these bytes.
+    pub(super) fn may_begin(self, bytes: &[u8]) -> bool {
+        ContainerCheck::of(self).push(bytes) != Err(ContainerFault::Other)
+    }
 }
 
 /// Why a file is not whole.

@@ -134,9 +134,11 @@ pub enum FetchRefusal {
     /// More than [`MAX_REDIRECTS`].
     #[error("redirected more than {MAX_REDIRECTS} times")]
     TooManyRedirects,
-    /// Not audio: most likely an error page.
-    #[error("the content type is `{found}`, not audio")]
+    /// Something else than the media: most likely an error page.
+    #[error("the content type is `{found}`, not {expected}")]
     ContentType {
+        /// What was expected.
+        expected: &'static str,
         /// The content type, cut at 64 characters; empty if there was none.
         found: String,
     },

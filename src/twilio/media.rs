@@ -123,6 +123,7 @@ fn media(response: Response) -> Result<Media, FetchError> {
         .to_ascii_lowercase();
     if !is_sound(&kind) {
         return Err(FetchRefusal::ContentType {
+            expected: "audio",
             found: kind.chars().take(64).collect(),
         }
         .into());

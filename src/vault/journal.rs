@@ -49,9 +49,10 @@ const PIECE: i64 = 1024;
 const ENTRIES: i64 = 8192;
 
 /// The tables of a recording's state, besides its key.
-const RECORDING: [Table; 10] = [
+const RECORDING: [Table; 11] = [
     Table::Recordings,
     Table::Packs,
+    Table::PackContents,
     Table::Artefacts,
     Table::Details,
     Table::Sources,

@@ -2,21 +2,27 @@
 //! it.
 //!
 //! ```text
-//! begin: a row, so that no sweep takes the object for an orphan
+//! begin: rows of the pack and its contents, so that no sweep takes the object for an orphan, and
+//!   receipts of what is shredded meanwhile wait for it
 //!   → the object: ciphertext after ciphertext, as it is in the database
 //!   → one unit: every artefact of it names the pack, or none does
 //! a worn pack is given up: its living ciphertext is packed again
-//!   → no snapshot is left from before that → the object is deleted, then its row
+//!   → no snapshot is left from before that → the object is deleted, then its rows
+//! what a restore did not find in a pack is looked for before each snapshot, and entered once it is there
 //! ```
 //! Owns this order, and when a pack is worn. Refuses to know keys: a pack holds ciphertext only, and
 //! whoever has it has no more than whoever has the objects of recordings. A reader never needs a
-//! pack while the database lives; a restore fills the rows from it.
+//! pack while the database lives; a restore fills the rows from it ([`restored`]).
 //!
 //! INVARIANTS
-//! - What a pack holds is also in the database. So a pack that is missing or altered is replaced.
+//! - What a pack holds is also in the database. So a pack that is missing or altered is replaced. Only
+//!   a restore can leave a row that lacks it: then the pack is not deleted, given up or not.
+//! - A receipt says that ciphertext is removed only when no object of a pack has it.
 //! - A snapshot in the store names no pack that is not there.
 
-use std::time::Duration;
+mod restored;
+
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::{Bytes, BytesMut};
@@ -26,13 +32,16 @@ use rand::{RngExt as _, seq::IndexedRandom as _};
 use super::{Inner, error::Error};
 use crate::{
     db::{
+        epochs,
         packs::{self, Pack},
         work::{self, WorkKind},
     },
     evidence::NewEntry,
     model::{crash, id::ObjectId, time::Timestamp},
-    store::{self, RecoveryKind},
+    store::{self, RecoveryKind, RecoveryName},
 };
+
+pub(super) use self::restored::with_ciphertext;
 
 /// The size of a pack in bytes: a request to the store, and little enough to be written again.
 const SIZE: usize = 2 * 1024 * 1024;
@@ -48,6 +57,8 @@ const READ_BACK: usize = 2;
 const DENTED: Duration = Duration::from_secs(7 * 24 * 3600);
 /// A pack that was begun this long ago and never entered is given up.
 const UNFINISHED: Duration = Duration::from_secs(3600);
+/// The time after which a process does not finish an object: long before others give the pack up.
+const WRITABLE: Duration = Duration::from_secs(20 * 60);
 
 /// The outcome of writing a pack.
 #[derive(PartialEq, Eq)]
@@ -67,6 +78,7 @@ impl Inner {
     /// # Errors
     /// The store's or the database's.
     pub(super) async fn pack(&self) -> Result<(), Error> {
+        self.refill().await?;
         self.leave_worn().await?;
         let mut lost = 0;
         while lost < TRIES {
@@ -100,14 +112,23 @@ impl Inner {
             ObjectId::random(&mut rand::rng()),
             self.clock.now(),
         );
-        self.db
-            .unit("packs.begin", async |mut unit| {
-                unit.without_entry("a pack that nothing names yet");
-                packs::begin(&mut unit, &begun).await
-            })
-            .await?;
+        let is_begun = self.db.unit("packs.begin", async |mut unit| {
+            unit.without_entry("a pack that nothing names yet");
+            let is_begun = packs::begin(&mut unit, &begun, &sealed).await?;
+            if !is_begun {
+                unit.abandon();
+            }
+            Ok::<_, Error>(is_begun)
+        });
+        if !is_begun.await? {
+            // Some of it was shredded since it was read.
+            return Ok(Packed::Lost);
+        }
         crash::point("pack.begun");
-        let pack = self.store_pack(begun, body.freeze()).await?;
+        let Some(pack) = self.store_pack(begun, body.freeze()).await? else {
+            // It is given up like that of a process that died.
+            return Ok(Packed::Lost);
+        };
         crash::point("pack.stored");
         let entered = self.db.unit("packs.enter", async |mut unit| {
             unit.without_entry("where the store has what the database has");
@@ -119,7 +140,7 @@ impl Inner {
         });
         if !entered.await? {
             // It may hold the ciphertext of a recording that was shredded meanwhile.
-            self.store.delete(pack.object).await?;
+            self.delete_pack(&pack).await?;
             return Ok(Packed::Lost);
         }
         crash::point("pack.entered");
@@ -127,7 +148,8 @@ impl Inner {
         Ok(if is_last { Packed::All } else { Packed::Some })
     }
 
-    async fn store_pack(&self, begun: Pack, body: Bytes) -> Result<Pack, Error> {
+    /// Stores a pack. `None` if that took so long that it may be given up by now.
+    async fn store_pack(&self, begun: Pack, body: Bytes) -> Result<Option<Pack>, Error> {
         let pack = Pack {
             size: body.len() as u64,
             sealed_sha256: hex::encode(digest(&SHA256, &body)),
@@ -135,8 +157,12 @@ impl Inner {
         };
         let mut writer = self.store.writer(pack.object);
         writer.write(body).await?;
+        if self.clock.now().since(pack.begun_at) >= WRITABLE {
+            writer.abort().await?;
+            return Ok(None);
+        }
         writer.finish().await?;
-        Ok(pack)
+        Ok(Some(pack))
     }
 
     /// Gives up packs of which little lives, those with dead bytes for too long, and those that the
@@ -236,20 +262,45 @@ impl Inner {
         let Some(oldest) = snapshots.map(|(name, _)| name.point()).min() else {
             return Ok(());
         };
+        let lacked = packs::lacked(&mut self.db.read().await?).await?;
+        let lacked: BTreeSet<i64> = lacked.into_iter().map(|pack| pack.number).collect();
         for (_, pack) in left.into_iter().filter(|(left, _)| *left <= oldest) {
-            self.store.delete(pack.object).await?;
-            crash::point("pack.deleted");
-            let now = self.clock.now();
-            let removed = self.db.unit("packs.remove", async |mut unit| {
-                unit.without_entry("an entry told that the pack was given up");
-                let shredded = packs::remove(&mut unit, pack.number).await?;
-                // Their receipts wait for it.
-                work::enqueue(&mut unit, WorkKind::DeleteCiphertext, &shredded, now).await?;
-                Ok::<_, Error>(())
-            });
-            removed.await?;
+            if !lacked.contains(&pack.number) {
+                self.delete_pack(&pack).await?;
+            }
         }
         Ok(())
+    }
+
+    /// Deletes a pack that nothing names any more.
+    async fn delete_pack(&self, pack: &Pack) -> Result<(), Error> {
+        self.store.delete(pack.object).await?;
+        crash::point("pack.deleted");
+        let now = self.clock.now();
+        let removed = self.db.unit("packs.remove", async |mut unit| {
+            unit.without_entry("what a pack had is told of elsewhere");
+            let shredded = packs::awaited_by(&mut unit, pack.number).await?;
+            // Their receipts wait for it. Whoever is about to find that they still have to wait loses
+            // the lease, and asks again.
+            work::begin_anew(&mut unit, WorkKind::DeleteCiphertext, &shredded, now).await?;
+            packs::remove(&mut unit, pack.number).await
+        });
+        Ok(removed.await?)
+    }
+
+    /// Deletes a snapshot that did not verify because a newer one is noted, with which packs that it
+    /// names were deleted while it was written. Returns whether it is one.
+    ///
+    /// # Errors
+    /// The store's or the database's.
+    pub(super) async fn discard_outrun(&self, written: RecoveryName) -> Result<bool, Error> {
+        let current = epochs::current(&mut self.db.read().await?).await?;
+        let noted = current.and_then(|current| current.snapshot());
+        let is_outrun = noted.is_some_and(|(noted, _)| noted > written);
+        if is_outrun {
+            self.recovery.delete_recovery(written).await?;
+        }
+        Ok(is_outrun)
     }
 }
 

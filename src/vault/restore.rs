@@ -43,6 +43,7 @@ use crate::{
         gaps::{self, Gap},
         image::{self, Image, Table},
         keys as key_rows, outbox, packs, shreds, timelines,
+        work::{self, WorkKind},
     },
     evidence::NewEntry,
     model::{
@@ -129,6 +130,8 @@ pub async fn restore(parts: VaultParts, plan: &Plan, claim: Claim) -> Result<Res
         let mut reconciled = reconcile(&mut unit, now).await?;
         let lacking = Box::pin(packed::fill(&mut unit, &inner.store)).await?;
         packs::release_unusable(&mut unit).await?;
+        let freed = packs::forget_removed(&mut unit).await?;
+        work::begin_anew(&mut unit, WorkKind::DeleteCiphertext, &freed, now).await?;
         restored.lacking = lacking.len() as u64;
         let told = lacking
             .into_iter()

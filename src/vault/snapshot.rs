@@ -100,6 +100,9 @@ impl Vault {
             Err(Error::Store(store::Error::NotFound { .. })) => {
                 return vault.newer_than(written).await;
             }
+            Err(Error::RecoveryFile { .. }) if vault.discard_outrun(written).await? => {
+                return vault.newer_than(written).await;
+            }
             checked => checked?,
         };
         let before = vault

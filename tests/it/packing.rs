@@ -252,7 +252,7 @@ async fn a_receipt_says_removed_when_no_pack_has_the_bytes(database: Database) {
     shredded(&vault, gone).await;
     assert_eq!(ciphertext(&vault, gone[0]).await, "pending");
     let after = vault.artefacts(gone[0]).await;
-    assert!(after.iter().all(|row| row.inline.is_empty()));
+    assert_eq!(after, []);
     // Less than half of it lives: what lives is packed anew with the next snapshot.
     let (_, packs) = snapshot(&vault).await;
     assert_eq!((packs, vault.objects().await.len()), (1, before + 2));
@@ -277,6 +277,71 @@ async fn a_receipt_says_removed_when_no_pack_has_the_bytes(database: Database) {
         assert!(vault.artefacts(*id).await.is_empty());
     }
     is_rebuilt(&vault, living).await;
+}
+
+async fn a_receipt_waits_for_a_pack_that_was_given_up(database: Database) {
+    let vault = vault_on(database).await;
+    let texts = kept(&vault, 4).await;
+    let before = vault.objects().await.len();
+    snapshot(&vault).await;
+    let (gone, last) = texts.split_at(3);
+    shredded(&vault, gone).await;
+    // What lives is in another pack now, and still in the one that was given up.
+    snapshot(&vault).await;
+    assert_eq!(vault.objects().await.len(), before + 2);
+    shredded(&vault, last).await;
+    let packs = async || {
+        vault
+            .ground()
+            .integer("SELECT COUNT(*) FROM packs")
+            .await
+            .unwrap()
+    };
+    for _ in 0..4 {
+        for id in &texts {
+            let held = format!("SELECT COUNT(*) FROM pack_contents WHERE recording_id = '{id}'");
+            let is_held = vault.ground().integer(&held).await != Some(0);
+            let said = if is_held { "pending" } else { "removed" };
+            assert_eq!(ciphertext(&vault, *id).await, said);
+        }
+        assert_eq!(
+            vault.objects().await.len() as i64,
+            before as i64 + packs().await
+        );
+        snapshot(&vault).await;
+        work(&vault).await;
+    }
+    assert_eq!((packs().await, vault.objects().await.len()), (0, before));
+    assert_eq!(ciphertext(&vault, last[0]).await, "removed");
+}
+
+async fn a_pack_that_was_away_at_a_restore_is_entered_when_it_is_back(database: Database) {
+    for snapshots in [0, 1, 3] {
+        let vault = vault_on(database).await;
+        let texts = kept(&vault, 2).await;
+        snapshot(&vault).await;
+        let file = file_of_pack(&vault).await;
+        let away = file.with_extension("away");
+        fs::rename(&file, &away).unwrap();
+        let (_, process, _ground) = crate::restoring::rebuilt(&vault, database).await;
+        // Nothing is lost by snapshots that are made without it.
+        for _ in 0..snapshots {
+            process.flow.vault.snapshot().await.unwrap();
+        }
+        asks(&vault, &process, texts[0])
+            .await
+            .problem(500, "ciphertext-missing");
+        fs::rename(&away, &file).unwrap();
+        for _ in 0..3 {
+            process.flow.vault.snapshot().await.unwrap();
+            for id in &texts {
+                assert_eq!(asks(&vault, &process, *id).await.status, 200, "{snapshots}");
+            }
+        }
+        // Another restore has it, too, from whichever pack.
+        let (again, _app, _second) = rebuilt(&vault, Choice::default()).await;
+        assert_eq!(again.lacking, 0, "{snapshots}");
+    }
 }
 
 async fn a_turn_removes_what_is_dead_in_packs(database: Database) {
@@ -373,6 +438,8 @@ on_both_databases!(
     a_snapshot_does_not_repeat_what_an_earlier_one_wrote,
     a_pack_that_is_missing_or_altered_is_noticed_and_written_again,
     a_receipt_says_removed_when_no_pack_has_the_bytes,
+    a_receipt_waits_for_a_pack_that_was_given_up,
+    a_pack_that_was_away_at_a_restore_is_entered_when_it_is_back,
     a_turn_removes_what_is_dead_in_packs,
     two_processes_pack_the_same_texts_once,
     any_order_of_acts_is_rebuilt,

@@ -235,6 +235,45 @@ async fn everything_behind_a_text_is_deleted_and_the_session_when_it_is_over(dat
     assert_eq!(source["state"], "deleted", "{source}");
 }
 
+async fn a_message_behind_a_text_that_is_a_recording_of_its_own_stays_for_it(database: Database) {
+    let vault = vault_on(database).await;
+    let session = vault.begun();
+    // The message came by its own webhook before the text.
+    let sent = vault.wrote_in(&session, true, TEXT);
+    let path = "/twilio/messages";
+    let url = vault.process.public(path);
+    let told = vault.stand_in.message_callback(&sent.legs[0], &url);
+    let api = &vault.process.api;
+    let answer = api.form(path, &told.body, &[&told.signature]).await;
+    assert_eq!(answer.status, 200);
+    let source = SourceRef::parse(vault.account.clone(), sent.legs[0].as_str()).unwrap();
+    let own = source.recording_id(vault.made.vault);
+    assert_eq!(vault.tells_of(&session, &sent.sid).await.status, 204);
+    work(&vault).await;
+    assert_eq!(vault.state(own).await, "sealed");
+    vault.clock.advance(std::time::Duration::from_secs(3600));
+    vault.shred(sent.id).await;
+    work(&vault).await;
+    let is_there = |leg: &MessageSid| vault.stand_in.remaining_message(leg).entry;
+    assert!(is_there(&sent.legs[0]) && !is_there(&sent.legs[1]));
+    let states = async || {
+        let source = vault.details(sent.id).await["at_source"].clone();
+        let copies = source["copies"].as_array().unwrap().iter();
+        let mut states: Vec<_> = copies.map(|copy| copy["state"].to_string()).collect();
+        states.sort();
+        (states.join(" "), source["state"].clone())
+    };
+    let expected = r#""confirmed" "confirmed" "kept""#.to_owned();
+    assert_eq!(states().await, (expected, json!("left")));
+    assert_eq!(vault.state(own).await, "sealed");
+
+    vault.shred(own).await;
+    work(&vault).await;
+    assert!(!is_there(&sent.legs[0]));
+    let expected = r#""confirmed" "confirmed" "confirmed""#.to_owned();
+    assert_eq!(states().await, (expected, json!("deleted")));
+}
+
 async fn a_session_that_goes_on_stays(database: Database) {
     let vault = vault_on(database).await;
     let session = vault.begun();
@@ -314,6 +353,7 @@ on_both_databases!(
     a_text_is_sealed_before_the_answer_and_both_people_are_its_parties,
     a_revocation_takes_what_one_wrote,
     everything_behind_a_text_is_deleted_and_the_session_when_it_is_over,
+    a_message_behind_a_text_that_is_a_recording_of_its_own_stays_for_it,
     a_session_that_goes_on_stays,
     texts_that_no_callback_told_of_are_found_by_comparison,
     store_and_custody_alone_rebuild_a_text_and_its_copies,

@@ -95,6 +95,11 @@ pub enum CopyState {
     Confirmed,
     /// The vault cannot delete it.
     Left,
+    /// It is a recording of its own that the vault keeps, and goes with that one.
+    Kept,
+    /// Whether there is one cannot be known any more: what it was a copy of, whose id this is, was gone
+    /// at the source before the vault asked.
+    Unknown,
 }
 
 crate::word_set!(CopyKind);
@@ -106,7 +111,8 @@ crate::word_set!(CopyState);
 pub struct SourceCopy {
     /// Its kind.
     pub kind: CopyKind,
-    /// The source's id; for an object, the SHA-256 of its address, lower-case hex.
+    /// The source's id; for an object, the SHA-256 of its address, lower-case hex. In the state
+    /// `unknown` the id of what it was a copy of.
     pub sid: String,
     /// The state of its deletion.
     pub state: CopyState,
@@ -148,9 +154,12 @@ impl SourceCopy {
             .map(|since| since.after(DELETABLE_WITHIN))
     }
 
-    /// Returns whether its deletion is confirmed or impossible.
+    /// Returns whether its deletion is confirmed, or nothing that can be done now.
     pub fn is_settled(&self) -> bool {
-        matches!(self.state, CopyState::Confirmed | CopyState::Left)
+        matches!(
+            self.state,
+            CopyState::Confirmed | CopyState::Left | CopyState::Kept | CopyState::Unknown
+        )
     }
 }
 
@@ -178,7 +187,8 @@ pub enum SourceState {
     NotDeletableYet,
     /// Everything that was found there is deleted, and the source says so.
     Deleted,
-    /// Everything but what the vault cannot delete.
+    /// Everything but what the vault cannot delete, what belongs to another recording, and what
+    /// cannot be known any more.
     Left,
 }
 
@@ -186,13 +196,14 @@ impl SourceState {
     /// Returns the state that follows from the copies, and from whether a deletion is pending.
     pub fn of(copies: &[SourceCopy], is_pending: bool) -> Self {
         let refuses = |copy: &SourceCopy| copy.state == CopyState::NotDeletableYet;
+        let is_confirmed = |copy: &SourceCopy| copy.state == CopyState::Confirmed;
         match copies {
             copies if is_pending && copies.iter().any(refuses) => Self::NotDeletableYet,
             _ if is_pending => Self::Pending,
             [] => Self::Kept,
             copies if copies.iter().any(|copy| !copy.is_settled()) => Self::Kept,
-            copies if copies.iter().any(|copy| copy.state == CopyState::Left) => Self::Left,
-            _ => Self::Deleted,
+            copies if copies.iter().all(is_confirmed) => Self::Deleted,
+            _ => Self::Left,
         }
     }
 
@@ -211,7 +222,9 @@ mod tests {
         crate::samples::words_are::<CopyKind>(
             "recording transcription add-on transcript object message file chat-message chat track composition participant interaction session",
         );
-        crate::samples::words_are::<CopyState>("there not-deletable-yet deleted confirmed left");
+        crate::samples::words_are::<CopyState>(
+            "there not-deletable-yet deleted confirmed left kept unknown",
+        );
         crate::samples::json_has_the_words::<CopyKind>();
         crate::samples::json_has_the_words::<CopyState>();
         crate::samples::json_has_the_words::<SourceState>();
@@ -253,6 +266,12 @@ mod tests {
                 false,
                 SourceState::Left,
             ),
+            (
+                vec![CopyState::Confirmed, CopyState::Kept],
+                false,
+                SourceState::Left,
+            ),
+            (vec![CopyState::Unknown], false, SourceState::Left),
         ] {
             let copies: Vec<SourceCopy> = states.iter().copied().map(copy).collect();
             assert_eq!(

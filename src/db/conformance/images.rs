@@ -121,6 +121,8 @@ async fn filled(world: &World) {
         (Table::Artefacts, format!(r#"["{one}","all","audio","obj_1","",10,20,"s",65536,"audio/wav",null,null]"#)),
         (Table::Packs, r#"[9007199254740993,"obj_2",4,"s",5,null,null,null]"#.into()),
         (Table::Packs, r#"[7,"obj_3",0,"",5,6,1,8]"#.into()),
+        (Table::PackContents, format!(r#"[9007199254740993,"{one}"]"#)),
+        (Table::PackContents, format!(r#"[7,"{two}"]"#)),
         (Table::Artefacts, format!(r#"["{one}","all","form",null,"AAEC/w==",10,4,"s",16384,"application/json",null,null]"#)),
         (Table::Artefacts, format!(r#"["{one}","all","transcript",null,"",10,4,"s",16384,"application/json",9007199254740993,0]"#)),
         (Table::Details, format!(r#"["{one}","AAEC/w==",5]"#)),

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::{World, at, recording_id};
+use super::{World, at};
 use crate::{
     db::{
-        Error,
+        Error, artefacts,
         image::{self, Table},
         outbox::{self, OutboxKind},
         packs::{self, Pack},
@@ -22,7 +22,12 @@ every_database!(
     a_pack_is_entered_whole_or_not_at_all,
     a_pack_that_was_given_up_is_not_entered,
     what_a_pack_has_is_left_out_of_images,
-    a_shredded_recording_keeps_its_place_until_the_pack_is_gone,
+    a_receipt_waits_for_every_pack_until_it_is_gone,
+    a_pack_that_was_given_up_counts_for_what_lived_then,
+    a_pack_counts_from_its_beginning_and_begins_with_nothing_dead,
+    a_replaced_artefact_still_counts,
+    contents_of_a_pack_that_is_not_there_are_forgotten,
+    what_a_restore_did_not_find_is_entered_later,
     small_ciphertext_is_marked_for_the_journal_and_the_rest_as_ever,
     the_object_of_a_pack_is_no_orphan,
 );
@@ -70,7 +75,7 @@ fn pack(number: i64) -> Pack {
 async fn entered(world: &World, pack: &Pack, sealed: &[SealedArtefact]) -> bool {
     let entered = world.db.unit("a test", async |mut unit| {
         unit.without_entry("a test");
-        packs::begin(&mut unit, pack).await?;
+        assert!(packs::begin(&mut unit, pack, sealed).await?);
         let entered = packs::enter(&mut unit, pack, sealed).await?;
         if !entered {
             unit.abandon();
@@ -137,11 +142,11 @@ async fn a_pack_is_entered_whole_or_not_at_all(world: &World) {
         sealed_sha256: hex::encode([9; 32]),
         ..rest[1].clone()
     };
-    let empty = SealedArtefact {
-        recording: recording_id(99),
+    let elsewhere = SealedArtefact {
+        artefact: Artefact::Audio,
         ..rest[1].clone()
     };
-    for wrong in [changed, empty, some[0].clone()] {
+    for wrong in [changed, elsewhere, some[0].clone()] {
         assert!(!entered(world, &pack(8), &[rest[0].clone(), wrong]).await);
         assert_eq!(unpacked(world).await.len(), 2, "none of it is entered");
     }
@@ -153,7 +158,7 @@ async fn a_pack_that_was_given_up_is_not_entered(world: &World) {
     let all = filled(world).await;
     let slow = pack(7);
     let mut tx = world.tx().await;
-    packs::begin(&mut tx, &slow).await.unwrap();
+    assert!(packs::begin(&mut tx, &slow, &all).await.unwrap());
     tx.commit().await.unwrap();
     assert!(left(world, 7, 5).await);
     assert!(!left(world, 7, 6).await, "it is given up once");
@@ -201,42 +206,160 @@ async fn what_a_pack_has_is_left_out_of_images(world: &World) {
     );
 }
 
-async fn a_shredded_recording_keeps_its_place_until_the_pack_is_gone(world: &World) {
+async fn shredded(world: &World, ids: &[RecordingId]) {
+    let mut tx = world.tx().await;
+    let marked = recordings::mark_shredded(&mut tx, ids, at(9)).await;
+    assert_eq!(marked.unwrap().len(), ids.len());
+    tx.commit().await.unwrap();
+}
+
+/// Drops the ciphertext of a shredded recording. Returns whether packs have some of it.
+async fn dropped(world: &World, id: RecordingId) -> bool {
+    let mut tx = world.tx().await;
+    let is_held = packs::drop_ciphertext(&mut tx, id).await.unwrap();
+    let rows = recordings::artefacts(&mut tx, id).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(rows, []);
+    is_held
+}
+
+/// Removes a pack. Returns the shredded recordings that waited for it.
+async fn removed(world: &World, number: i64) -> Vec<RecordingId> {
+    let mut tx = world.tx().await;
+    let freed = packs::awaited_by(&mut tx, number).await.unwrap();
+    packs::remove(&mut tx, number).await.unwrap();
+    tx.commit().await.unwrap();
+    freed
+}
+
+async fn a_receipt_waits_for_every_pack_until_it_is_gone(world: &World) {
     let all = filled(world).await;
     assert!(entered(world, &pack(7), &all[..3]).await);
     let [first, second, third] = [all[0].recording, all[2].recording, all[4].recording];
-    let mut tx = world.tx().await;
-    recordings::mark_shredded(&mut tx, &[first, second, third], at(9))
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
+    shredded(world, &[first, second, third]).await;
     assert_eq!(unpacked(world).await, [], "a shredded one is not packed");
-    let dropped = async |id| {
-        let mut tx = world.tx().await;
-        let has_left = packs::drop_ciphertext(&mut tx, id).await.unwrap();
-        let rows = recordings::artefacts(&mut tx, id).await.unwrap();
-        tx.commit().await.unwrap();
-        assert!(rows.iter().all(|row| row.inline.is_empty()));
-        (has_left, rows.len())
-    };
-    assert_eq!(dropped(first).await, (true, 2));
-    assert_eq!(dropped(second).await, (true, 1), "one of two was packed");
-    assert_eq!(dropped(third).await, (false, 0));
+    assert!(dropped(world, first).await);
+    assert!(dropped(world, second).await, "one of two was packed");
+    assert!(!dropped(world, third).await);
     assert_eq!(living(world).await, [(7, 0)]);
     assert!(left(world, 7, 5).await);
-    assert_eq!(
-        dropped(first).await,
-        (true, 2),
-        "its bytes are in the store"
-    );
-    let mut tx = world.tx().await;
-    let freed = packs::remove(&mut tx, 7).await.unwrap();
-    tx.commit().await.unwrap();
+    assert!(dropped(world, first).await, "its bytes are in the store");
     let mut expected = vec![first, second];
     expected.sort_unstable();
-    assert_eq!(freed, expected);
-    assert_eq!(dropped(first).await, (false, 0));
-    assert_eq!(dropped(second).await, (false, 0));
+    assert_eq!(removed(world, 7).await, expected);
+    assert!(!dropped(world, first).await);
+    assert!(!dropped(world, second).await);
+}
+
+async fn a_pack_that_was_given_up_counts_for_what_lived_then(world: &World) {
+    let all = filled(world).await;
+    assert!(entered(world, &pack(7), &all).await);
+    assert!(left(world, 7, 5).await);
+    let again = unpacked(world).await;
+    assert!(entered(world, &pack(8), &again).await);
+    let id = all[0].recording;
+    shredded(world, &[id]).await;
+    assert!(dropped(world, id).await);
+    assert!(left(world, 8, 6).await);
+    assert_eq!(removed(world, 8).await, [id]);
+    assert!(dropped(world, id).await, "the older pack has it, too");
+    assert_eq!(removed(world, 7).await, [id]);
+    assert!(!dropped(world, id).await);
+}
+
+async fn a_pack_counts_from_its_beginning_and_begins_with_nothing_dead(world: &World) {
+    let all = filled(world).await;
+    let id = all[0].recording;
+    let mut tx = world.tx().await;
+    let begun = Pack { size: 0, ..pack(7) };
+    assert!(packs::begin(&mut tx, &begun, &all).await.unwrap());
+    tx.commit().await.unwrap();
+    shredded(world, &[id]).await;
+    assert!(dropped(world, id).await, "its object may be written now");
+    let mut tx = world.tx().await;
+    assert!(!packs::enter(&mut tx, &pack(7), &all).await.unwrap());
+    drop(tx);
+    assert_eq!(removed(world, 7).await, [id], "it was never entered");
+    assert!(!dropped(world, id).await);
+
+    let mut tx = world.tx().await;
+    assert!(!packs::begin(&mut tx, &pack(8), &all).await.unwrap());
+    drop(tx);
+    assert!(!dropped(world, id).await);
+}
+
+async fn a_replaced_artefact_still_counts(world: &World) {
+    let all = filled(world).await;
+    let id = all[0].recording;
+    assert!(entered(world, &pack(7), &all[..1]).await);
+    let replaced = world.db.unit("a test", async |mut unit| {
+        unit.without_entry("a test");
+        let newer = small(id, Artefact::Form, 77);
+        artefacts::replace(&mut unit, &newer, at(3)).await.map(drop)
+    });
+    replaced.await.unwrap();
+    shredded(world, &[id]).await;
+    assert!(dropped(world, id).await);
+}
+
+async fn contents_of_a_pack_that_is_not_there_are_forgotten(world: &World) {
+    let all = filled(world).await;
+    assert!(entered(world, &pack(7), &all).await);
+    assert!(entered(world, &pack(8), &[]).await);
+    let id = all[0].recording;
+    shredded(world, &[id]).await;
+    world.sql(&["DELETE FROM packs WHERE number = 7"]).await;
+    let mut tx = world.tx().await;
+    assert_eq!(packs::forget_removed(&mut tx).await.unwrap(), [id]);
+    assert_eq!(packs::forget_removed(&mut tx).await.unwrap(), []);
+    tx.commit().await.unwrap();
+    assert!(!dropped(world, id).await);
+}
+
+async fn what_a_restore_did_not_find_is_entered_later(world: &World) {
+    let all = filled(world).await;
+    for number in [7, 8] {
+        let half = (number as usize - 7) * 3;
+        assert!(entered(world, &pack(number), &all[half..half + 3]).await);
+    }
+    world.sql(&["UPDATE artefacts SET inline = ''"]).await;
+    assert!(left(world, 7, 5).await);
+    let lacked = async || {
+        let mut tx = world.db.read().await.unwrap();
+        let lacked = packs::lacked(&mut tx).await.unwrap();
+        lacked
+            .into_iter()
+            .map(|pack| pack.number)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lacked().await, [7, 8]);
+    let gone = all[5].recording;
+    shredded(world, &[gone]).await;
+    for number in [7, 8] {
+        let mut tx = world.tx().await;
+        let lacking = packs::lacking_of(&mut tx, number).await.unwrap();
+        let found: Vec<SealedArtefact> = all
+            .iter()
+            .filter(|sealed| {
+                lacking
+                    .iter()
+                    .any(|row| row.sealed_sha256 == sealed.sealed_sha256)
+            })
+            .cloned()
+            .collect();
+        // One of them is dead by now, as if it was shredded after it was found.
+        let more = [found.clone(), vec![all[5].clone()]].concat();
+        let filled = packs::refill(&mut tx, number, &more).await.unwrap();
+        assert_eq!(filled, found.len() as u64);
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(lacked().await, [0; 0]);
+    assert_eq!(
+        unpacked(world).await.len(),
+        3,
+        "the given-up pack names nothing"
+    );
+    assert_eq!(living(world).await, [(8, 100)]);
 }
 
 async fn small_ciphertext_is_marked_for_the_journal_and_the_rest_as_ever(world: &World) {
@@ -273,6 +396,6 @@ async fn the_object_of_a_pack_is_no_orphan(world: &World) {
     let pack = pack(7);
     let mut tx = world.tx().await;
     assert!(!recordings::has_object(&mut tx, pack.object).await.unwrap());
-    packs::begin(&mut tx, &pack).await.unwrap();
+    packs::begin(&mut tx, &pack, &[]).await.unwrap();
     assert!(recordings::has_object(&mut tx, pack.object).await.unwrap());
 }

@@ -136,12 +136,12 @@ pub async fn find_all(tx: &mut Tx, table: Table, subjects: &[&str]) -> Result<Ve
     rows(tx, "image.find", table, &clauses, &[Arg::Text(&subjects)]).await
 }
 
-/// Returns the packs that artefacts of these recordings name.
+/// Returns the packs that have ciphertext of these recordings.
 ///
 /// # Errors
 /// [`Error::Inconsistent`] as for [`chunk`].
 pub async fn packs_of(tx: &mut Tx, recordings: &[&str]) -> Result<Vec<Image>, Error> {
-    const NAMED: &str = "WHERE number IN (SELECT pack FROM artefacts WHERE recording_id IN (SELECT key FROM json_each($1))) ORDER BY number";
+    const NAMED: &str = "WHERE number IN (SELECT pack FROM pack_contents WHERE recording_id IN (SELECT key FROM json_each($1))) ORDER BY number";
     let recordings = set(recordings);
     let args = [Arg::Text(&recordings)];
     rows(tx, "image.packs_of", Table::Packs, NAMED, &args).await
@@ -199,11 +199,11 @@ pub async fn upsert(tx: &mut Tx, table: Table, images: &[Image]) -> Result<(), E
         .iter()
         .map(|column| format!("{name} = excluded.{name}", name = column.name))
         .collect();
-    let ending = format!(
-        "ON CONFLICT ({}) DO UPDATE SET {}",
-        names(key.iter()),
-        replacing.join(", ")
-    );
+    let change = match replacing.as_slice() {
+        [] => "NOTHING".to_owned(),
+        replacing => format!("UPDATE SET {}", replacing.join(", ")),
+    };
+    let ending = format!("ON CONFLICT ({}) DO {change}", names(key.iter()));
     write(tx, "image.upsert", table, images, |values| {
         format!("VALUES {values} {ending}")
     })

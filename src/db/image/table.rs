@@ -16,7 +16,7 @@ use crate::db::{
     gaps::StoredGap,
     holds::HoldRow,
     keys::{StoredKeyEntry, StoredPage, StoredVault},
-    packs::Pack,
+    packs::{Pack, PackContent},
     parties::StoredParty,
     policies::PolicyRow,
     principals::PrincipalRow,
@@ -75,6 +75,8 @@ travelling! {
     Pages = StoredPage::TABLE,
     /// Objects with the small ciphertext of many artefacts.
     Packs = Pack::TABLE,
+    /// Whose ciphertext each of them has.
+    PackContents = PackContent::TABLE,
     /// Sealed objects.
     Artefacts = SealedArtefact::TABLE,
     /// Participants, sealed.

@@ -106,6 +106,9 @@ CREATE INDEX recordings_by_conference ON recordings (conference_sid)
   WHERE conference_sid IS NOT NULL;
 CREATE INDEX recordings_by_thread ON recordings (thread, collected_at, id)
   WHERE thread IS NOT NULL;
+-- Whether anything of a thread or room lives, and of somebody in it.
+CREATE INDEX recordings_living_by_thread ON recordings (thread, author)
+  WHERE thread IS NOT NULL AND state <> 'shredded';
 CREATE INDEX recordings_quarantined ON recordings (quarantine_ends)
   WHERE quarantine_ends IS NOT NULL;
 CREATE INDEX recordings_revoked ON recordings (revoked_at, id)
@@ -176,6 +179,15 @@ CREATE TABLE shared_rows (
   left_seq BIGINT
 );
 
+-- Of which recordings the object of a pack has ciphertext: from before it is written until it is
+-- deleted, also when the pack was given up, the artefact replaced or the recording shredded.
+CREATE TABLE pack_contents (
+  pack BIGINT NOT NULL,
+  recording_id TEXT NOT NULL REFERENCES recordings (id),
+  PRIMARY KEY (pack, recording_id)
+);
+CREATE INDEX pack_contents_by_recording ON pack_contents (recording_id);
+
 -- Sealed artefacts: in the store, or here where they are small.
 CREATE TABLE artefacts (
   recording_id TEXT NOT NULL REFERENCES recordings (id),
@@ -189,8 +201,7 @@ CREATE TABLE artefacts (
   sealed_sha256 TEXT NOT NULL,   -- of the ciphertext, lower-case hex
   segment BIGINT NOT NULL,       -- sealed segment length, 65536 or 16384
   content_type TEXT NOT NULL,
-  -- the pack that has the ciphertext of a small artefact, too; null: none. It stays when the
-  -- recording is shredded and the column above is emptied, until the pack is gone
+  -- the pack that has the ciphertext of a small artefact, too; null: none
   pack BIGINT,
   pack_at BIGINT,                -- where it begins in the pack, in bytes; null with the pack
   PRIMARY KEY (recording_id, leg, artefact)
@@ -200,8 +211,8 @@ CREATE UNIQUE INDEX artefacts_by_object ON artefacts (object_id) WHERE object_id
 -- What lives in each pack, and what is in none.
 CREATE INDEX artefacts_by_pack ON artefacts (pack, sealed_len)
   WHERE object_id IS NULL AND length(inline) > 0;
--- What is dead in each pack.
-CREATE INDEX artefacts_dead ON artefacts (pack) WHERE pack IS NOT NULL AND length(inline) = 0;
+-- What a restore did not find in each pack.
+CREATE INDEX artefacts_lacking ON artefacts (pack) WHERE pack IS NOT NULL AND length(inline) = 0;
 
 -- The durable mark that a recording's keys are dead, one row for each leg that had a key, and one
 -- for `all` where none had. While a recording has any, none of its legs opens. Rows are never
@@ -237,8 +248,8 @@ CREATE INDEX receipts_uncovered ON receipts (issued_at) WHERE epoch IS NULL;
 CREATE INDEX receipts_tombstoned ON receipts (epoch, id) WHERE state = 'tombstoned';
 
 -- The one queue: whatever is to be done later, by whichever process leases it. A lease is due_at in
--- the future with a holder beside it. Fetches, sessions, deletions, revocations and notices travel;
--- the others are found again.
+-- the future with a holder beside it. Fetches, files, sessions, chats, deletions, revocations and
+-- notices travel; the others are found again.
 CREATE TABLE work (
   -- fetch | files | session | delete-ciphertext | delete-at-source | transcript | transcript-poll |
   -- chat | revocation | notice | comparison | epoch-turn
@@ -614,8 +625,11 @@ CREATE TABLE sources (
   -- recording | transcription | add-on | transcript | object | message | file | chat-message | chat |
   -- track | composition | participant | interaction | session
   kind TEXT NOT NULL,
-  sid TEXT NOT NULL,             -- the source's id: RE…, TR…, XR…, GT…; of an object its digest
-  state TEXT NOT NULL,           -- there | not-deletable-yet | deleted | confirmed | left
+  -- the source's id: RE…, TR…, XR…, GT…; of an object its digest; in the state `unknown` that of what
+  -- it was a copy of
+  sid TEXT NOT NULL,
+  -- there | not-deletable-yet | deleted | confirmed | left | kept | unknown
+  state TEXT NOT NULL,
   found_at BIGINT NOT NULL,      -- when the vault saw it first
   -- when the source took the deletion, or said that it has no such thing
   deleted_at BIGINT,

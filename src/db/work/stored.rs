@@ -13,9 +13,9 @@ use crate::{
 table! {
     "work" {
         subject: Some("recording_id"),
-        // Work about recordings, revocations, and notices. Transcripts are found again at the source, and
-        // leases of comparisons and turns do not outlive the database.
-        travels: "kind IN ('fetch', 'session', 'delete-ciphertext', 'delete-at-source', 'revocation', 'notice')",
+        // Work about recordings, chats, revocations, and notices. Transcripts are found again at the
+        // source, and leases of comparisons and turns do not outlive the database.
+        travels: "kind IN ('fetch', 'files', 'session', 'chat', 'delete-ciphertext', 'delete-at-source', 'revocation', 'notice')",
     }
 
     /// Rows inserted by other statements have a value for each column, in this order.

@@ -275,6 +275,7 @@ async fn an_error_document_is_not_sound() {
         .fail(MediaFault::NotRiff);
     let content_type = |found: &str| {
         FetchRefusal::ContentType {
+            expected: "audio",
             found: found.into(),
         }
         .into()

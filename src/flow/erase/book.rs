@@ -54,11 +54,28 @@ impl<'a> CopyBook<'a> {
         &mut self,
         names: impl IntoIterator<Item = CopyName>,
     ) -> Result<(), Error> {
+        self.enter_as(CopyState::There, names).await
+    }
+
+    /// Records that nobody can know any more whether there are copies of this kind: the id is that of
+    /// what they are copies of.
+    pub(super) async fn enter_unknown(&mut self, name: CopyName) -> Result<(), Error> {
+        self.enter_as(CopyState::Unknown, [name]).await
+    }
+
+    async fn enter_as(
+        &mut self,
+        state: CopyState,
+        names: impl IntoIterator<Item = CopyName>,
+    ) -> Result<(), Error> {
         let now = self.deletion.clock.now();
         let mut new = Vec::new();
         for (kind, sid) in names {
             if !self.known.contains_key(&(kind, sid.clone())) {
-                let copy = SourceCopy::found(kind, sid, now);
+                let copy = SourceCopy {
+                    state,
+                    ..SourceCopy::found(kind, sid, now)
+                };
                 self.known
                     .insert((copy.kind, copy.sid.clone()), copy.clone());
                 new.push(copy);
@@ -88,6 +105,27 @@ impl<'a> CopyBook<'a> {
             .values()
             .any(|copy| copy.state != CopyState::Confirmed);
         (!is_left).then(|| gone.unwrap_or_else(|| self.deletion.clock.now()))
+    }
+
+    /// Whether this copy was recorded before.
+    pub(super) fn knows(&self, name: &CopyName) -> bool {
+        self.known.contains_key(name)
+    }
+
+    /// Records that a copy is a recording of its own, which the vault keeps.
+    pub(super) fn mark_kept(&mut self, name: &CopyName) {
+        self.set(name, |copy| copy.state = CopyState::Kept);
+    }
+
+    /// Returns the copies of a kind that may still be there.
+    pub(super) fn open(&self, kind: CopyKind) -> Vec<CopyName> {
+        let known = self.known.iter();
+        known
+            .filter(|(name, copy)| {
+                name.0 == kind && !matches!(copy.state, CopyState::Confirmed | CopyState::Unknown)
+            })
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// Whether the source confirmed the deletion of this copy.

@@ -5,8 +5,10 @@
 //! - A copy is recorded before it is deleted, and counts as gone only if the source confirms it: 404
 //!   for the message and for each file, after the same credential opened the chat, or the account's
 //!   chats where the service of the chat is known.
-//! - The copies in Programmable Messaging are those that the message's own receipts name: each is the
-//!   same message, delivered to one participant.
+//! - The copies in Programmable Messaging are those that the message's own receipts name, or its
+//!   deliveries named when they were told: each is the same message, delivered to one participant. One
+//!   that is a recording of its own stays while the vault keeps that one.
+//! - Of a message that was gone before its receipts were read, further copies are unknown.
 //! - A chat is deleted as a whole only when it is closed, all of it is shredded here, and the source
 //!   lists no message of it: nobody loses what is not due.
 
@@ -84,9 +86,12 @@ impl<'a> ChatCopies<'a> {
         let own = (CopyKind::ChatMessage, self.place.sid.to_string());
         if !self.book.is_confirmed(&own) {
             let copies = self.copies().await?;
-            self.book
-                .enter(copies.into_iter().chain([own.clone()]))
-                .await?;
+            if copies.is_none() && !self.book.knows(&own) {
+                let unknown = (CopyKind::Message, own.1.clone());
+                self.book.enter_unknown(unknown).await?;
+            }
+            let copies = copies.unwrap_or_default().into_iter();
+            self.book.enter(copies.chain([own.clone()])).await?;
             crash::point("erase.listed");
             self.delete_message(&own).await?;
         }
@@ -95,9 +100,9 @@ impl<'a> ChatCopies<'a> {
         self.delete_empty_chat().await
     }
 
-    /// Returns the files of the message, if it is still there, and its copies in Programmable
-    /// Messaging.
-    async fn copies(&mut self) -> Result<Vec<CopyName>, Trouble> {
+    /// Returns the files of the message, and its copies in Programmable Messaging; `None` if it is not
+    /// there any more.
+    async fn copies(&mut self) -> Result<Option<Vec<CopyName>>, Trouble> {
         let client = &self.deletion.twilio.client;
         let chat = self.place.chat();
         match client
@@ -106,7 +111,7 @@ impl<'a> ChatCopies<'a> {
         {
             Err(RestError::NotFound) => {
                 self.must_open().await?;
-                Ok(Vec::new())
+                Ok(None)
             }
             Ok(message) if !message.media_are_whole => {
                 Err(Trouble::NotYet("the list of its files is not readable"))
@@ -123,7 +128,7 @@ impl<'a> ChatCopies<'a> {
                 let legs = receipts.items.into_iter();
                 let legs = legs.filter_map(|receipt| receipt.channel_message);
                 let legs = legs.map(|leg| (CopyKind::Message, leg.to_string()));
-                Ok(files.chain(legs).collect())
+                Ok(Some(files.chain(legs).collect()))
             }
         }
     }
@@ -144,7 +149,7 @@ impl<'a> ChatCopies<'a> {
             }
         }
         self.book.mark_deleted(own);
-        for file in self.unconfirmed(CopyKind::File) {
+        for file in self.book.open(CopyKind::File) {
             self.book.mark_deleted(&file);
         }
         crash::point("erase.deleted");
@@ -166,16 +171,8 @@ impl<'a> ChatCopies<'a> {
         }
     }
 
-    fn unconfirmed(&self, kind: CopyKind) -> Vec<CopyName> {
-        let known = self.book.known.keys();
-        known
-            .filter(|name| name.0 == kind && !self.book.is_confirmed(name))
-            .cloned()
-            .collect()
-    }
-
     async fn confirm_files(&mut self) -> Result<(), Trouble> {
-        let files = self.unconfirmed(CopyKind::File);
+        let files = self.book.open(CopyKind::File);
         if files.is_empty() {
             return Ok(());
         }
@@ -202,7 +199,11 @@ impl<'a> ChatCopies<'a> {
     /// Deletes the copies in Programmable Messaging.
     async fn delete_legs(&mut self) -> Result<(), Trouble> {
         let client = &self.deletion.twilio.client;
-        for leg in self.unconfirmed(CopyKind::Message) {
+        for leg in self.book.open(CopyKind::Message) {
+            if self.deletion.keeps_itself(self.account, &leg.1).await? {
+                self.book.mark_kept(&leg);
+                continue;
+            }
             let sid = leg.1.parse().map_err(|_| NO_SID)?;
             match client.delete_message(self.account, &sid).await? {
                 Deletion::Deleted | Deletion::Gone => self.book.mark_deleted(&leg),

@@ -118,7 +118,12 @@ impl<'a> Copies<'a> {
     /// Returns when the last copy was gone; `None` if a copy is left that the vault cannot delete,
     /// or the source did not list all copies.
     pub(super) fn gone_at(&self) -> Option<Timestamp> {
-        self.book.gone_at().filter(|_| self.unlisted.is_empty())
+        self.book.gone_at().filter(|_| self.is_all_listed())
+    }
+
+    /// Returns whether the source listed all copies.
+    pub(super) fn is_all_listed(&self) -> bool {
+        self.unlisted.is_empty()
     }
 
     /// Deletes every copy that can be deleted. On `Ok`, every copy is settled.
@@ -187,6 +192,10 @@ impl<'a> Copies<'a> {
     /// Records the copies before anything is deleted, so that after a crash the database knows what
     /// was to be deleted.
     async fn enter(&mut self, found: &Found, listed: &BTreeSet<CopyName>) -> Result<(), Trouble> {
+        if matches!(found, Found::Gone | Found::Deleted) {
+            let own = self.own_name();
+            self.book.enter_untold(self.account, &own).await?;
+        }
         let mut names: Vec<CopyName> = listed.iter().cloned().collect();
         let told = sources::told(
             &mut self.deletion.db.read().await?,

@@ -8,7 +8,9 @@
 //!   the account.
 //! - Where the deletion is refused, the text is removed first.
 //! - A session goes only if nothing of it is left, at the source and in the vault.
+//! - A message behind a text that is a recording of its own stays while the vault keeps that one.
 
+mod call;
 mod session;
 
 use std::collections::BTreeSet;
@@ -43,6 +45,8 @@ pub(super) struct MessageCopies<'a> {
     legs: BTreeSet<MessageSid>,
     /// The text's place in a session.
     interaction: Option<InteractionPlace>,
+    /// How many of the messages stay, because they are recordings of their own.
+    spared: usize,
     book: CopyBook<'a>,
     /// The products that the credential has opened in this attempt.
     open: BTreeSet<Product>,
@@ -85,6 +89,7 @@ impl<'a> MessageCopies<'a> {
             recording,
             legs,
             interaction,
+            spared: 0,
             book,
             open: BTreeSet::new(),
         })
@@ -106,12 +111,20 @@ impl<'a> MessageCopies<'a> {
             return Ok(());
         }
         self.find_legs().await?;
+        let kept = self.spare_kept().await?;
         let files = self.files().await?;
-        let legs = self.legs.iter().map(message_name);
+        let legs = self.legs.iter().map(message_name).chain(kept.clone());
         let names = files.iter().map(|(_, name)| name.clone()).chain(legs);
         self.book.enter(names.chain([self.own_name()])).await?;
         crash::point("erase.listed");
         self.delete_files(&files).await?;
+        if !kept.is_empty() {
+            // Which of the files that are known from before are theirs is not known.
+            let files = self.book.open(CopyKind::File);
+            kept.iter()
+                .chain(&files)
+                .for_each(|name| self.book.mark_kept(name));
+        }
         for leg in self.legs.clone() {
             self.delete_message(&leg).await?;
         }
@@ -163,19 +176,34 @@ impl<'a> MessageCopies<'a> {
                 "the source still lists a file after its deletion",
             ));
         }
-        let files: Vec<CopyName> = self
-            .book
-            .known
-            .keys()
-            .filter(|name| name.0 == CopyKind::File)
-            .cloned()
-            .collect();
-        for name in files {
-            if !self.book.is_confirmed(&name) {
+        let is_deleted = |name: &CopyName| listed.iter().any(|(_, file)| file == name);
+        let all = self.spared == 0;
+        for name in self.book.open(CopyKind::File) {
+            if all || is_deleted(&name) {
                 self.book.mark_confirmed(&name, None);
             }
         }
         Ok(())
+    }
+
+    /// Leaves out the messages behind a text that are recordings of their own which the vault keeps.
+    /// Returns them.
+    async fn spare_kept(&mut self) -> Result<Vec<CopyName>, Trouble> {
+        let mut kept = Vec::new();
+        if self.interaction.is_some() {
+            for leg in self.legs.clone() {
+                if self
+                    .deletion
+                    .keeps_itself(self.account, leg.as_str())
+                    .await?
+                {
+                    self.legs.remove(&leg);
+                    kept.push(message_name(&leg));
+                }
+            }
+        }
+        self.spared = kept.len();
+        Ok(kept)
     }
 
     async fn delete_message(&mut self, sid: &MessageSid) -> Result<(), Trouble> {
@@ -276,12 +304,13 @@ impl<'a> MessageCopies<'a> {
     }
 
     fn own_name(&self) -> CopyName {
-        let kind = if self.interaction.is_some() {
-            CopyKind::Interaction
-        } else {
-            CopyKind::Message
-        };
-        (kind, self.recording.source_ref.sid().to_owned())
+        match &self.interaction {
+            Some(place) => (CopyKind::Interaction, place.sid.to_string()),
+            None => (
+                CopyKind::Message,
+                self.recording.source_ref.sid().to_owned(),
+            ),
+        }
     }
 }
 

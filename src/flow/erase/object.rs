@@ -1,12 +1,14 @@
 //! The deletion of an object in the customer's bucket, where the source stored a file.
 //!
-//! Owns its evidence: the bucket is asked again, and must report that the object does not exist.
+//! Owns its evidence: the bucket is asked again, and must report that the object does not exist. An
+//! object whose address nobody tells is unknown.
 
 use super::{
     book::{CopyBook, CopyName},
     trouble::Trouble,
 };
 use crate::{
+    flow::error::Error,
     model::{
         crash,
         source::{CopyKind, CopyState},
@@ -15,6 +17,24 @@ use crate::{
 };
 
 impl CopyBook<'_> {
+    /// Records that an object is unknown: the resource, first seen now, does not tell any more where
+    /// its file was. Without buckets, files are at the source.
+    pub(super) async fn enter_untold(
+        &mut self,
+        account: &Account,
+        resource: &CopyName,
+    ) -> Result<(), Error> {
+        if !account.has_buckets() || self.knows(resource) {
+            return Ok(());
+        }
+        tracing::error!(
+            recording = %self.recording, resource = resource.1,
+            "it was deleted at Twilio before the vault asked where its file is: look for it in your bucket"
+        );
+        self.enter_unknown((CopyKind::Object, resource.1.clone()))
+            .await
+    }
+
     /// Deletes an object. If no bucket is configured, or its credential may not delete, the object
     /// is left and reported as left.
     pub(super) async fn delete_object(

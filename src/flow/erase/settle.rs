@@ -9,7 +9,7 @@ use crate::{
         self, Unit,
         outbox::OutboxKind,
         shreds, sources,
-        work::{self, Lease},
+        work::{self, Lease, WorkKind},
     },
     evidence::{HeldCopy, NewEntry, Removal},
     flow::error::Error,
@@ -64,7 +64,8 @@ impl SourceDeletion {
         Ok(vault.update_receipt(unit, receipt, source, &[]).await?)
     }
 
-    /// Finishes the work at the source and records the state of the copies. If the recording is
+    /// Finishes the work at the source and records the state of the copies. Recordings of which a copy
+    /// stayed for this one are looked at again. If the recording is
     /// shredded, the receipt gets the result for all of them. A receipt that already states their
     /// removal is not changed.
     ///
@@ -83,6 +84,8 @@ impl SourceDeletion {
             let now = self.clock.now();
             work::finish(&mut unit, lease).await?;
             let entry = enter(&mut unit, id, copies, now).await?;
+            let waiting = sources::waiting_for(&mut unit, id).await?;
+            work::begin_anew(&mut unit, WorkKind::DeleteAtSource, &waiting, now).await?;
             let tombstone = shreds::find_tombstone(&mut unit, id).await?;
             if let Some((_, receipt)) = tombstone {
                 let residue = residue_of(&sources::of(&mut unit, id).await?);

@@ -6,6 +6,7 @@
 //! - A copy is recorded before it is deleted, and counts as gone only if the source says so: the
 //!   resource as `deleted`, or 404 after the same credential opened the account's recordings.
 //! - A composition that the vault keeps, or will, is not deleted for a track.
+//! - Of a resource that was gone before it told where its file is, an object in a bucket is unknown.
 
 use super::{
     SourceDeletion,
@@ -48,6 +49,22 @@ pub(super) struct VideoCopies<'a> {
 enum VideoSid {
     Track(TrackRecordingSid),
     Composition(CompositionSid),
+}
+
+/// A composition that the vault does not collect.
+struct Stray {
+    sid: VideoSid,
+    /// The address of its file, if that is not at the source.
+    object: Option<String>,
+}
+
+/// Where the source stored a file.
+enum FilePlace {
+    AtSource,
+    /// In a bucket, at this address.
+    Bucket(String),
+    /// The resource is gone, and does not tell.
+    Untold,
 }
 
 impl VideoSid {
@@ -108,23 +125,25 @@ impl<'a> VideoCopies<'a> {
             (VideoSid::Track(_), Some(room)) => self.compositions_of(room).await?,
             _ => Vec::new(),
         };
-        let place = if self.book.is_confirmed(&name) {
-            None
-        } else {
-            self.place(&own).await?
-        };
-        let names = strays
-            .iter()
-            .map(|sid| VideoSid::Composition(sid.clone()).name());
-        let object = place.as_deref().map(object_name);
-        let names: Vec<CopyName> = names.chain(object).chain([name.clone()]).collect();
+        let mut places: Vec<String> = Vec::new();
+        if !self.book.is_confirmed(&name) {
+            match self.place(&own).await? {
+                FilePlace::AtSource => {}
+                FilePlace::Bucket(address) => places.push(address),
+                FilePlace::Untold => self.book.enter_untold(self.account, &name).await?,
+            }
+        }
+        places.extend(strays.iter().filter_map(|stray| stray.object.clone()));
+        let names = strays.iter().map(|stray| stray.sid.name());
+        let objects = places.iter().map(|address| object_name(address));
+        let names: Vec<CopyName> = names.chain(objects).chain([name.clone()]).collect();
         self.book.enter(names).await?;
         crash::point("erase.listed");
-        for stray in strays {
-            self.delete_one(&VideoSid::Composition(stray)).await?;
-        }
-        if let Some(place) = place {
+        for place in places {
             self.book.delete_object(self.account, &place).await?;
+        }
+        for stray in strays {
+            self.delete_one(&stray.sid).await?;
         }
         if !self.book.is_confirmed(&name) {
             self.delete_one(&own).await?;
@@ -135,8 +154,8 @@ impl<'a> VideoCopies<'a> {
         }
     }
 
-    /// Returns where the source stored the file, if that is not at the source.
-    async fn place(&mut self, own: &VideoSid) -> Result<Option<String>, Trouble> {
+    /// Returns where the source stored the file.
+    async fn place(&mut self, own: &VideoSid) -> Result<FilePlace, Trouble> {
         let client = &self.deletion.twilio.client;
         let told = match own {
             VideoSid::Track(sid) => client
@@ -149,12 +168,19 @@ impl<'a> VideoCopies<'a> {
                 .map(|composition| composition.media_external_location),
         };
         match told {
-            Ok(place) => Ok(place
-                .map(|place| place.expose().to_owned())
-                .filter(|place| self.account.is_elsewhere(place))),
-            Err(RestError::NotFound) => self.must_open().await.map(|()| None),
+            Ok(place) => {
+                let address = self.elsewhere(place.as_ref().map(|place| place.expose()));
+                Ok(address.map_or(FilePlace::AtSource, FilePlace::Bucket))
+            }
+            Err(RestError::NotFound) => self.must_open().await.map(|()| FilePlace::Untold),
             Err(other) => Err(other.into()),
         }
+    }
+
+    /// Returns an address that is not the source's own.
+    fn elsewhere(&self, address: Option<&str>) -> Option<String> {
+        let address = address.filter(|address| self.account.is_elsewhere(address));
+        address.map(str::to_owned)
     }
 
     /// Deletes a resource and asks for it again.
@@ -204,7 +230,7 @@ impl<'a> VideoCopies<'a> {
     /// is shredded, made unasked by a hook.
     ///
     /// While one is being made, its tracks are needed.
-    async fn compositions_of(&mut self, room: &RoomSid) -> Result<Vec<CompositionSid>, Trouble> {
+    async fn compositions_of(&mut self, room: &RoomSid) -> Result<Vec<Stray>, Trouble> {
         let is_shredded = self.recording.state == RecordingState::Shredded;
         let is_collected = self.deletion.keeps(MediaKind::VideoComposition);
         let mut strays = Vec::new();
@@ -215,17 +241,28 @@ impl<'a> VideoCopies<'a> {
             if !is_shredded || composition.status != "completed" {
                 continue;
             }
+            let object = composition.media_external_location.as_ref();
+            let object = self.elsewhere(object.map(|address| address.expose()));
             let source = composition.source_ref(self.account.sid());
             let id = source.recording_id(self.deletion.vault.id());
             let known = recordings::find(&mut self.deletion.db.read().await?, id).await?;
             match known.map(|known| known.state) {
+                // Only its own work can say what became of the object.
+                Some(RecordingState::Shredded) if object.is_some() => {
+                    return Err(Trouble::NotYet(
+                        "a composition of its room is deleted first",
+                    ));
+                }
                 Some(RecordingState::Shredded) => {
                     let client = &self.deletion.twilio.client;
                     let answer = client.delete_composition(self.account, &composition.sid);
                     let name = (CopyKind::Composition, composition.sid.to_string());
                     self.believe(&name, answer.await?).await?;
                 }
-                None if !is_collected => strays.push(composition.sid),
+                None if !is_collected => strays.push(Stray {
+                    sid: VideoSid::Composition(composition.sid),
+                    object,
+                }),
                 _ => {}
             }
         }
@@ -245,8 +282,10 @@ impl<'a> VideoCopies<'a> {
     /// Removes the participant's identity at the source, if the recording is shredded and the vault
     /// has nothing more of theirs in the room. Until then, it names the owner of their tracks.
     async fn anonymize(&mut self, room: &RoomSid) -> Result<(), Trouble> {
-        let author = self.recording.author.as_ref();
-        let Some(participant) = author.and_then(participant_at) else {
+        let Some(author) = &self.recording.author else {
+            return Ok(());
+        };
+        let Some(participant) = participant_at(author) else {
             return Ok(());
         };
         let name = (CopyKind::Participant, participant.to_string());
@@ -256,12 +295,9 @@ impl<'a> VideoCopies<'a> {
         }
         let conversation = Conversation::Room(room.clone());
         let mut tx = self.deletion.db.read().await?;
-        let others = recordings::of_conversation(&mut tx, &conversation).await?;
+        let is_due = recordings::is_all_of_author_shredded(&mut tx, &conversation, author).await?;
         drop(tx);
-        let is_theirs = |other: &Recording| {
-            other.author.as_ref() == author && other.state != RecordingState::Shredded
-        };
-        if others.iter().any(is_theirs) {
+        if !is_due {
             return Ok(());
         }
         self.book.enter([name.clone()]).await?;

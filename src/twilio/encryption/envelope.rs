@@ -11,7 +11,9 @@
 //! INVARIANT: nothing here authenticates. CBC has no tag: whoever can change the object can change
 //! the plaintext, unnoticed but for its padding, its length and its container. Therefore the result
 //! is sealed first, and hashed as received. A wrapped key that does not open has one error, whatever
-//! the reason (Bleichenbacher, CRYPTO 1998). No error holds a key.
+//! the reason (Bleichenbacher, CRYPTO 1998). No error holds a key. A private key that is not the
+//! file's own may open the wrapped key as another one, instead of an error (implicit rejection): which
+//! content key is the file's own is decided by the beginning of the plaintext.
 
 use std::fmt;
 
@@ -23,7 +25,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 
 use super::keys::{EncryptionKeys, UnwrapError};
-use crate::secret::Key;
+use crate::{secret::Key, twilio::container::FileContainer};
 
 const BLOCK: usize = 16;
 /// The length of a wrapped key in bytes: that of the RSA modulus, 2048 to 8192 bits.
@@ -110,20 +112,25 @@ impl FileEnvelope {
     }
 
     /// Returns the decryptor. The headers do not name the public key, so every private key is
-    /// tried. May block as long as a token needs.
+    /// tried, and each content key that one of them returns. May block as long as a token needs.
     ///
     /// # Errors
     /// [`EnvelopeKeyError`].
     pub fn decryptor(&self, keys: &EncryptionKeys) -> Result<FileDecryptor, EnvelopeKeyError> {
         let mut why = EnvelopeKeyError::NoKey;
+        let mut opened = Vec::new();
         for key in keys.all() {
             match key.unwrap_pkcs1(&self.wrapped_key) {
-                Ok(key) => return Ok(FileDecryptor::new(&key, self)),
+                Ok(key) => opened.push(key),
                 Err(UnwrapError::Rejected) => {}
                 Err(UnwrapError::Place(place)) => why = EnvelopeKeyError::Place(place),
             }
         }
-        Err(why)
+        if opened.is_empty() {
+            Err(why)
+        } else {
+            Ok(FileDecryptor::new(&opened, self))
+        }
     }
 }
 
@@ -137,7 +144,9 @@ impl fmt::Debug for FileEnvelope {
 
 /// Decrypts a file piece by piece. The result is not authentic.
 pub struct FileDecryptor {
-    key: StreamingDecryptingKey,
+    /// Those that may be the file's own; one, once there is plaintext.
+    keys: Vec<StreamingDecryptingKey>,
+    container: FileContainer,
     expected: u64,
     done: u64,
 }
@@ -149,14 +158,25 @@ pub struct FileDecryptor {
 pub struct FileDecryptError;
 
 impl FileDecryptor {
-    fn new(key: &Key, envelope: &FileEnvelope) -> Self {
-        let key = UnboundCipherKey::new(&AES_256, key.expose()).expect("the key has 32 bytes");
-        let context = DecryptionContext::Iv128(FixedLength::from(envelope.iv));
+    fn new(keys: &[Key], envelope: &FileEnvelope) -> Self {
+        let decrypting = |key: &Key| {
+            let key = UnboundCipherKey::new(&AES_256, key.expose()).expect("the key has 32 bytes");
+            let context = DecryptionContext::Iv128(FixedLength::from(envelope.iv));
+            StreamingDecryptingKey::cbc_pkcs7(key, context).expect("AES has a CBC mode")
+        };
         Self {
-            key: StreamingDecryptingKey::cbc_pkcs7(key, context).expect("AES has a CBC mode"),
+            keys: keys.iter().map(decrypting).collect(),
+            container: FileContainer::Any,
             expected: envelope.length,
             done: 0,
         }
+    }
+
+    /// Says what the plaintext must be. Call before the first piece.
+    #[must_use]
+    pub(in crate::twilio) fn expecting(mut self, container: FileContainer) -> Self {
+        self.container = container;
+        self
     }
 
     /// Takes a piece of ciphertext and returns the plaintext that is certain.
@@ -164,18 +184,24 @@ impl FileDecryptor {
     /// # Errors
     /// [`FileDecryptError`] as soon as there is more plaintext than stated.
     pub fn push(&mut self, piece: &[u8]) -> Result<Bytes, FileDecryptError> {
-        let mut out = BytesMut::zeroed(piece.len() + BLOCK);
-        let update = self
-            .key
-            .update(piece, &mut out)
-            .map_err(|_| FileDecryptError)?;
-        let written = update.written().len();
-        out.truncate(written);
-        self.done += written as u64;
+        let updated = self.keys.iter_mut().map(|key| update(key, piece));
+        let mut plain: Vec<Bytes> = updated.collect::<Result<_, _>>()?;
+        // All have the same length. Plaintext comes in blocks, and one has the whole beginning.
+        let is_first = self.done == 0 && plain.first().is_some_and(|first| !first.is_empty());
+        if self.keys.len() > 1 && is_first {
+            let own = plain
+                .iter()
+                .position(|plain| self.container.may_begin(plain));
+            let own = own.unwrap_or_default();
+            self.keys = vec![self.keys.swap_remove(own)];
+            plain.swap(0, own);
+        }
+        let plain = plain.into_iter().next().ok_or(FileDecryptError)?;
+        self.done += plain.len() as u64;
         if self.done > self.expected {
             return Err(FileDecryptError);
         }
-        Ok(out.freeze())
+        Ok(plain)
     }
 
     /// Returns the last bytes of the plaintext.
@@ -183,16 +209,26 @@ impl FileDecryptor {
     /// # Errors
     /// [`FileDecryptError`]: the whole output is worthless.
     pub fn finish(self) -> Result<Bytes, FileDecryptError> {
-        let mut out = BytesMut::zeroed(BLOCK);
-        let update = self.key.finish(&mut out).map_err(|_| FileDecryptError)?;
-        let written = update.written().len();
-        out.truncate(written);
-        if self.done + written as u64 == self.expected {
-            Ok(out.freeze())
-        } else {
-            Err(FileDecryptError)
-        }
+        let (container, done, expected) = (self.container, self.done, self.expected);
+        let ended = self.keys.into_iter().filter_map(|key| {
+            let mut out = BytesMut::zeroed(BLOCK);
+            let written = key.finish(&mut out).ok()?.written().len();
+            out.truncate(written);
+            let is_whole = done + written as u64 == expected;
+            // A file that is no longer than a block has its beginning here.
+            let may_be = done > 0 || container.may_begin(&out);
+            (is_whole && may_be).then(|| out.freeze())
+        });
+        ended.into_iter().next().ok_or(FileDecryptError)
     }
+}
+
+fn update(key: &mut StreamingDecryptingKey, piece: &[u8]) -> Result<Bytes, FileDecryptError> {
+    let mut out = BytesMut::zeroed(piece.len() + BLOCK);
+    let update = key.update(piece, &mut out).map_err(|_| FileDecryptError)?;
+    let written = update.written().len();
+    out.truncate(written);
+    Ok(out.freeze())
 }
 
 impl fmt::Debug for FileDecryptor {

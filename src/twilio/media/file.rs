@@ -81,6 +81,10 @@ pub(super) fn file(
     let content_type = kind(header(response.headers(), CONTENT_TYPE.as_str()).unwrap_or_default());
     if ERROR_TYPES.contains(&content_type.as_str()) && content_type != kind(announced) {
         return Err(FetchRefusal::ContentType {
+            expected: match container {
+                FileContainer::Any => "the file of a message",
+                _ => container.name(),
+            },
             found: content_type,
         }
         .into());

@@ -69,7 +69,7 @@ impl FileBody {
     /// Decrypts the body. Call before the first read.
     #[must_use]
     pub fn decrypted(mut self, decryptor: FileDecryptor) -> Self {
-        self.decryptor = Some(decryptor);
+        self.decryptor = Some(decryptor.expecting(self.container));
         self
     }
 

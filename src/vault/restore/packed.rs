@@ -1,11 +1,10 @@
 //! Filling the rows of small artefacts from packs, once every row is entered.
 //!
-//! Owns the check of each ciphertext against the digest in its row: a row comes from a file that
-//! only this vault could write, a pack from anyone who can write to the store. Refuses to stop at a
-//! pack that is missing or altered: what is left of the vault is worth more, and the recordings that
-//! lack something are named in the log.
+//! Each ciphertext is checked against the digest in its row: a row comes from a file that only this
+//! vault could write, a pack from anyone who can write to the store. Refuses to stop at a pack that is
+//! missing or altered: what is left of the vault is worth more, and the recordings that lack
+//! something are named in the log. What is there later is entered then (`vault::packs`).
 
-use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 
 use crate::{
@@ -16,7 +15,7 @@ use crate::{
     },
     model::id::RecordingId,
     store::{self, Store},
-    vault::{error::Error, journal::INLINE},
+    vault::{error::Error, journal::INLINE, packs::with_ciphertext},
 };
 
 /// Enters the ciphertext that packs hold. Returns the living recordings that lack some.
@@ -61,10 +60,8 @@ async fn read(store: &Store, pack: &Pack) -> Result<Bytes, Error> {
 
 /// Returns the row with its ciphertext, if the pack has it.
 fn filled(row: Image, pack: &Bytes) -> Option<Image> {
-    let place = |column| usize::try_from(row.int(column)?).ok();
-    let at = place("pack_at")?;
-    let bytes = pack.get(at..at.checked_add(place("sealed_len")?)?)?;
-    let found = hex::encode(digest(&SHA256, bytes));
-    let is_sealed = row.text("sealed_sha256").is_some_and(|said| said == found);
-    is_sealed.then(|| row.with_bytes(INLINE, bytes.to_vec()))
+    let number = |column| u64::try_from(row.int(column)?).ok();
+    let (at, len) = (number("pack_at"), number("sealed_len")?);
+    let bytes = with_ciphertext(pack, at, len, row.text("sealed_sha256")?)?;
+    Some(row.with_bytes(INLINE, bytes.to_vec()))
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use super::{JournalLine, LineParser, fault_in, journal, merge::Merge};
 use crate::{
     db::{
-        Tx, details,
+        Tx,
+        chats::ChatId,
+        details,
         image::{self, Image, Table},
         keys::{self as key_rows, KeyEntries},
         recordings, revocations, shreds, signing_keys,
@@ -91,6 +93,7 @@ impl Inner {
         let has_files = is_sealed && row.int("files").is_some_and(|files| files > 0);
         let thread = row.text("thread").and_then(|thread| thread.parse().ok());
         let is_in_session = is_sealed && matches!(thread, Some(Conversation::Session(_)));
+        let is_removed = is_sealed && row.int("removed_at").is_some();
         let is_pending = table == Table::Receipts
             && awaits_source(tx, row.text("jws").unwrap_or_default()).await?;
         image::upsert(tx, table, std::slice::from_ref(&row)).await?;
@@ -102,6 +105,11 @@ impl Inner {
                 // What is announced still waits for its fetch.
                 if !is_announced {
                     work::cancel(tx, WorkKind::FetchMedia, &[id]).await?;
+                }
+                if is_removed {
+                    // The policy may want that it follows, and the lost database may not have come to
+                    // that.
+                    work::enqueue(tx, WorkKind::FetchMedia, &[id], now).await?;
                 }
                 if has_files {
                     // Those that it has already are not fetched again.
@@ -120,6 +128,7 @@ impl Inner {
             (Table::Receipts, Some(id)) if is_pending => {
                 work::begin_anew(tx, WorkKind::DeleteAtSource, &[id], now).await?
             }
+            (Table::Chats, _) => read_chat(tx, &row, now).await?,
             (Table::Revocations, _) => self.resume_revocation(tx, &row, now).await?,
             (Table::Tombstones, Some(id)) => {
                 self.destroy_tombstoned(tx, id).await?;
@@ -178,6 +187,20 @@ impl Inner {
         }
         self.place_key(tx, id, leg, &recording.tier, key).await
     }
+}
+
+/// Has a chat read of which something is still to be found out: who takes part in it, which messages
+/// are lacking, or that all of them were removed.
+async fn read_chat(tx: &mut Tx, row: &Image, now: Timestamp) -> Result<(), Error> {
+    let is_read = row.int("read_at").is_some();
+    let is_left = row.int("removed_at").is_some() || row.int("gap_from").is_some();
+    let account = row.text("account").and_then(|account| account.parse().ok());
+    let chat = row.text("chat").and_then(|chat| chat.parse().ok());
+    if let (Some(account), Some(chat), true) = (account, chat, is_left || !is_read) {
+        let id = ChatId { account, chat };
+        work::enqueue(tx, WorkKind::ReadChat, &[id], now).await?;
+    }
+    Ok(())
 }
 
 /// Returns the recording whose state this row begins.

@@ -198,6 +198,38 @@ on_both_databases!(
 );
 
 #[tokio::test]
+async fn a_film_in_the_teams_bucket_is_unknown_once_its_track_is_gone() {
+    let s3 = s3_server::start();
+    let vault = Recipe {
+        home: buckets::configured(&s3.endpoint, &s3, s3.secret_key),
+        ..recipe(Database::Sqlite, &policy())
+    }
+    .by_hand()
+    .await;
+    let meeting = Meeting::of(&vault);
+    let [gone, lost] = [0, 1].map(|_| meeting.track(&vault, &meeting.bob));
+    let id = vault.filmed(&gone).await;
+    // Twilio forgets a deleted track after a month.
+    let long_ago = recvault::model::time::Timestamp::from_millis(0);
+    vault.stand_in.change_track(&gone, |facts| {
+        facts.media = None;
+        "deleted".clone_into(&mut facts.status);
+        facts.deleted = Some(long_ago);
+    });
+    vault.shred(id).await;
+    work(&vault).await;
+    let expected = [
+        ("object", "unknown"),
+        ("participant", "confirmed"),
+        ("track", "confirmed"),
+    ];
+    let expected = expected.map(|(kind, state)| (kind.to_owned(), state.to_owned()));
+    assert_eq!(copies(&vault, id).await, expected);
+    assert_eq!(vault.details(id).await["at_source"]["state"], "left");
+    assert!(vault.stand_in.keeps_track(&lost));
+}
+
+#[tokio::test]
 async fn a_film_in_the_teams_bucket_is_fetched_and_deleted_there() {
     let s3 = s3_server::start();
     let vault = Recipe {

@@ -203,6 +203,38 @@ async fn a_revocation_of_either_takes_the_recording(database: Database) {
     }
 }
 
+async fn the_interaction_of_a_call_goes_with_its_last_recording(database: Database) {
+    let vault = vault_on(database).await;
+    let session = vault.begun();
+    let mut all = Vec::new();
+    for _ in 0..2 {
+        let (recorded, sid) = called(&vault, &session, false);
+        assert_eq!(vault.tell(&recorded, "completed").await.status, 204);
+        assert_eq!(vault.tells_of(&session, &sid).await.status, 204);
+        work(&vault).await;
+        all.push((recorded.id, sid));
+    }
+    let remaining = || vault.stand_in.remaining_session(&session.sid);
+    vault.stand_in.set_session_status(&session.sid, "closed");
+    vault.clock.advance(std::time::Duration::from_secs(3600));
+    vault.shred(all[0].0).await;
+    work(&vault).await;
+    assert_eq!(remaining(), Some(vec![all[1].1.clone()]));
+    let kinds = async |id| {
+        let source = vault.details(id).await["at_source"].clone();
+        let copies = source["copies"].as_array().unwrap().iter();
+        let mut kinds: Vec<_> = copies.map(|copy| copy["kind"].clone()).collect();
+        kinds.sort_by_key(ToString::to_string);
+        kinds
+    };
+    assert_eq!(kinds(all[0].0).await, ["interaction", "recording"]);
+    vault.shred(all[1].0).await;
+    work(&vault).await;
+    assert_eq!(remaining(), None);
+    let expected = ["interaction", "recording", "session"];
+    assert_eq!(kinds(all[1].0).await, expected);
+}
+
 on_both_databases!(
     a_recording_finds_its_session_whichever_callback_comes_first,
     a_lost_callback_of_a_call_is_found_by_comparison,
@@ -210,4 +242,5 @@ on_both_databases!(
     people_of_a_call_are_found_also_when_nothing_is_noted_of_it,
     a_call_that_joins_a_withdrawn_session_goes,
     a_revocation_of_either_takes_the_recording,
+    the_interaction_of_a_call_goes_with_its_last_recording,
 );

@@ -16,6 +16,7 @@ use crate::{
 impl NewEntry {
     /// One attempt changed the state of copies: per kind, how many became deleted; then how many
     /// deletions the source newly confirmed, how many copies newly proved undeletable, and, if any,
+    /// how many belong to another recording, how many cannot be known any more, and
     /// of how many the source removed the text because it refused the deletion. The
     /// source's ids are not recorded here; the catalogue has them. `before` is the earlier state of
     /// the same copies.
@@ -54,6 +55,12 @@ impl NewEntry {
                 word.into(),
                 json!(after.iter().filter(|copy| is_new(copy, state)).count()),
             );
+        }
+        for (word, state) in [("kept", CopyState::Kept), ("unknown", CopyState::Unknown)] {
+            let found = after.iter().filter(|copy| is_new(copy, state)).count();
+            if found > 0 {
+                details.insert(word.into(), json!(found));
+            }
         }
         let is_redacted = |copy: &&SourceCopy| {
             copy.redacted_at.is_some()

@@ -4,10 +4,7 @@ use super::{InteractionPlace, MessageCopies, NO_SID};
 use crate::{
     db::recordings,
     flow::erase::trouble::Trouble,
-    model::{
-        crash, media::Product, recording::RecordingState, sid::MessageSid, source::CopyKind,
-        subject::Conversation,
-    },
+    model::{crash, media::Product, sid::MessageSid, source::CopyKind, subject::Conversation},
     twilio::{InteractionSide, RestError, rest::ProxyPlace},
 };
 
@@ -114,12 +111,9 @@ impl MessageCopies<'_> {
         };
         let conversation = Conversation::Session(session.clone());
         let mut tx = self.deletion.db.read().await?;
-        let all = recordings::of_conversation(&mut tx, &conversation).await?;
+        let is_due = recordings::is_all_shredded(&mut tx, &conversation).await?;
         drop(tx);
-        let is_kept = all
-            .iter()
-            .any(|other| other.state != RecordingState::Shredded);
-        if is_kept || !OVER.contains(&status.as_str()) {
+        if !is_due || !OVER.contains(&status.as_str()) {
             return Ok(());
         }
         let mut interactions = client.interactions(self.account, place);

@@ -7,6 +7,7 @@
 //! - Events in any order, and repeated, leave the same states of a message and the same
 //!   participants.
 
+mod deliveries;
 pub(in crate::flow) mod people;
 pub(in crate::flow) mod read;
 pub(in crate::flow) mod source;
@@ -170,8 +171,8 @@ impl ChatIntake {
                 };
                 self.note(chat).await.map(|_| ())
             }
-            // A delivery says nothing that the vault keeps.
-            ChatEvent::DeliveryUpdated(_) | ChatEvent::Other => Ok(()),
+            ChatEvent::DeliveryUpdated(delivery) => self.delivered(news.account, delivery).await,
+            ChatEvent::Other => Ok(()),
         }
     }
 

@@ -111,6 +111,9 @@ impl MessageFetching {
             gone.map_err(ours)?;
             return Ok(Fetched::LetGo);
         }
+        if recording.state == RecordingState::Sealed && recording.removed_at.is_some() {
+            return Ok(Fetched::Nothing);
+        }
         let fetched = match recording.kind() {
             MediaKind::ChatMessage => self.chat_message(recording).await?,
             _ => self.message(recording).await?,

@@ -68,9 +68,10 @@ impl FileFetching {
     async fn missing(&self, id: RecordingId) -> Result<Option<(Recording, BTreeSet<u8>)>, Error> {
         let mut tx = self.db.read().await?;
         let recording = recordings::find(&mut tx, id).await?;
-        let Some(recording) =
-            recording.filter(|recording| recording.state == RecordingState::Sealed)
-        else {
+        // Of a message that somebody removed at the source no file is left.
+        let Some(recording) = recording.filter(|recording| {
+            recording.state == RecordingState::Sealed && recording.removed_at.is_none()
+        }) else {
             return Ok(None);
         };
         let sealed = recordings::artefacts(&mut tx, id).await?;

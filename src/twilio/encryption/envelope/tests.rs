@@ -9,7 +9,7 @@ use aws_lc_rs::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::twilio::encryption::{EncryptionKey, Pair, PrivateKey};
+use crate::twilio::encryption::{EncryptionKey, Pair, PrivateKey, UnwrapKey};
 
 const CONTENT_KEY: [u8; 32] = [7; 32];
 const START: [u8; BLOCK] = [9; BLOCK];
@@ -34,7 +34,7 @@ fn envelope(wrapped: &[u8], length: u64) -> FileEnvelope {
 
 fn decryptor(length: u64) -> FileDecryptor {
     let key = Key::from_slice(&CONTENT_KEY).unwrap();
-    FileDecryptor::new(&key, &envelope(&[0; 256], length))
+    FileDecryptor::new(&[key], &envelope(&[0; 256], length))
 }
 
 fn decrypted(file: &[u8], length: u64, at: usize) -> Result<Vec<u8>, FileDecryptError> {
@@ -111,6 +111,47 @@ fn the_private_key_that_opens_it_is_found() {
     ] {
         let told = envelope(&wrapped, 4);
         assert_eq!(refused(&told, &keys(&pairs)), EnvelopeKeyError::NoKey);
+    }
+}
+
+/// Stands for a key in a token that opens whatever it is given, as this key.
+#[derive(Debug)]
+struct OpensAs([u8; 32]);
+
+impl UnwrapKey for OpensAs {
+    fn unwrap(&self, _: &[u8]) -> Result<Key, UnwrapError> {
+        Err(UnwrapError::Rejected)
+    }
+
+    fn unwrap_pkcs1(&self, _: &[u8]) -> Result<Key, UnwrapError> {
+        Ok(Key::from_slice(&self.0).unwrap())
+    }
+}
+
+#[test]
+fn among_several_keys_that_open_it_the_plaintext_decides() {
+    let key = |opened| EncryptionKey {
+        public_key_sid: format!("CR{}", "1".repeat(32)).parse().unwrap(),
+        key: Arc::new(OpensAs(opened)),
+        token: None,
+    };
+    let keys = EncryptionKeys([[1; 32], [2; 32], CONTENT_KEY, [3; 32]].map(key).into());
+    let mut long = b"\x1a\x45\xdf\xa3\x80".to_vec();
+    long.resize(100, 7);
+    for plain in [&long[..], &long[..9], &long[..16], &long[..33]] {
+        for at in [1, 16, 17, 200] {
+            let told = envelope(&[1; 256], plain.len() as u64);
+            let mut opened = told
+                .decryptor(&keys)
+                .unwrap()
+                .expecting(FileContainer::Matroska);
+            let mut all = Vec::new();
+            for piece in encrypted(plain).chunks(at) {
+                all.extend_from_slice(&opened.push(piece).unwrap());
+            }
+            all.extend_from_slice(&opened.finish().unwrap());
+            assert_eq!(all, plain, "{at}");
+        }
     }
 }
 
