@@ -69,6 +69,7 @@ pub(crate) fn recording(rules: &Rules, now: Timestamp) -> Recording {
         labels: Default::default(),
         holds: 0,
         removed_at: None,
+        shows: None,
         revoked_at: None,
         quarantine_ends: None,
         heard_by: DiscoveredBy::Callback,

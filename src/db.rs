@@ -41,6 +41,8 @@ pub mod idempotency;
 pub mod image;
 pub mod keys;
 pub mod lease;
+pub mod likenesses;
+pub mod links;
 pub mod listings;
 pub mod merged;
 pub mod name_locks;

@@ -22,6 +22,7 @@ mod facts;
 mod guard;
 mod idempotency;
 mod ingest;
+mod links;
 mod liveness;
 mod page;
 mod patience;

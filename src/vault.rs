@@ -35,6 +35,7 @@ mod error;
 mod file;
 mod journal;
 mod keys;
+mod linked;
 mod message;
 mod open;
 mod ownership;

@@ -12,9 +12,11 @@ use super::{
     problem::Problem,
 };
 use crate::{
+    db::links::LinkedRecording,
     flow::{RecordingDetails, SourceStanding},
     model::{
         id::{ReceiptId, RecordingId},
+        link::{LinkKind, LinkReason},
         media::MediaKind,
         name::{Label, LegName, Tier},
         recording::{Recording, RecordingState as Life},
@@ -100,6 +102,21 @@ pub(crate) struct DetailsBody {
     receipt_id: Option<ReceiptId>,
     /// The copies that Twilio holds.
     at_source: SourceBody,
+    /// Other recordings of the same text, such as the message as which a chat message was delivered.
+    links: Vec<LinkBody>,
+}
+
+/// A link to another recording of the same text.
+#[derive(Serialize, utoipa::ToSchema)]
+pub(super) struct LinkBody {
+    recording_id: RecordingId,
+    /// `exact`: the source named both together; whoever shreds one shreds the other. `inferred`: they
+    /// are alike, and each is shredded by itself.
+    kind: LinkKind,
+    /// What it rests on.
+    why: LinkReason,
+    /// The state of the other recording; null for a copy at the source that is no recording of its own.
+    state: Option<Life>,
 }
 
 /// The copies that the source (Twilio) holds of a recording.
@@ -226,6 +243,18 @@ impl From<RecordingDetails> for DetailsBody {
             holds,
             receipt_id: details.receipt,
             at_source: details.source.into(),
+            links: details.links.into_iter().map(LinkBody::from).collect(),
+        }
+    }
+}
+
+impl From<LinkedRecording> for LinkBody {
+    fn from(linked: LinkedRecording) -> Self {
+        Self {
+            recording_id: linked.recording,
+            kind: linked.kind,
+            why: linked.why,
+            state: linked.state,
         }
     }
 }

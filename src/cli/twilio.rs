@@ -217,13 +217,14 @@ fn backfilled(one: &AccountBackfilled, dry_run: bool) -> String {
         "{} {}s from {} until {}: {} listed.",
         one.account, one.kind, one.went_on_at, one.done_until, one.listed
     );
+    let extent = |what: &str| {
+        let bytes = counted(one.bytes, "byte", "bytes");
+        format!(" {counts}: {} s of {what}, {bytes}. {end}\n", one.seconds)
+    };
     text += &match one.kind {
-        MediaKind::CallAudio => format!(
-            " {counts}: {} s of audio, {}. {end}\n",
-            one.seconds,
-            counted(one.bytes, "byte", "bytes")
-        ),
-        _ => format!(" {counts}. {end}\n"),
+        MediaKind::CallAudio => extent("audio"),
+        MediaKind::VideoTrack | MediaKind::VideoComposition => extent("film"),
+        MediaKind::Message | MediaKind::ChatMessage => format!(" {counts}. {end}\n"),
     };
     text + &would(&one.would) + &fault(one.fault.as_deref())
 }

@@ -18,6 +18,7 @@ pub mod hold;
 pub mod id;
 pub mod idempotency;
 pub mod json;
+pub mod link;
 pub mod media;
 pub mod name;
 pub mod numerals;

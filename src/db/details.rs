@@ -3,12 +3,13 @@
 //! Owns the rows. Refuses to know their contents: `vault` has the keys. INVARIANT: a row is deleted
 //! in the unit that destroys its recording's key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use const_format::{concatcp, formatcp};
 
 use super::{
     error::Error,
+    recordings,
     table::{TableRow as _, table},
     tx::{Arg, Tx, set},
 };
@@ -124,21 +125,24 @@ pub async fn sealed_of(
         .collect()
 }
 
-/// Returns those of these recordings that belong to one party of their conversation alone, with the
-/// party's leg.
-pub async fn owned_by_one(
+/// Returns those of these recordings that belong to some parties of their conversation alone, with the
+/// parties' legs.
+pub async fn owned_by_some(
     tx: &mut Tx,
     ids: &[RecordingId],
-) -> Result<BTreeMap<RecordingId, Option<LegName>>, Error> {
-    const SQL: &str = "/* details.owned_by_one */
-        SELECT id, author FROM recordings WHERE kind = 'video-track' AND id IN (SELECT key FROM json_each($1))";
+) -> Result<BTreeMap<RecordingId, BTreeSet<LegName>>, Error> {
+    const SQL: &str = formatcp!(
+        "/* details.owned_by_some */ SELECT {} FROM recordings
+        WHERE (kind = 'video-track' OR shows IS NOT NULL) AND id IN (SELECT key FROM json_each($1))",
+        recordings::COLUMNS
+    );
     let rows = tx.fetch_all(SQL, &[Arg::Text(&set(ids))]).await?;
-    rows.iter()
-        .map(|row| {
-            let leg = row.maybe_parse("recordings", "author", "id")?;
-            Ok((row.parse("recordings", "id", "id")?, leg))
-        })
-        .collect()
+    let mut owned = BTreeMap::new();
+    for row in &rows {
+        let recording = recordings::recording(row)?;
+        owned.extend(recording.only_of().map(|legs| (recording.id, legs)));
+    }
+    Ok(owned)
 }
 
 /// Locks the announced and sealed recordings of a conversation for the rest of the unit. A

@@ -67,7 +67,8 @@ pub(in crate::db) use counts_for;
 /// made. As [`Recording::is_of`](crate::model::recording::Recording::is_of).
 macro_rules! is_of_party {
     () => {
-        "(parties.account IN ('*', recordings.account) AND (recordings.author = parties.leg OR (recordings.kind <> 'video-track' AND (parties.joined_at IS NULL OR parties.joined_at <= COALESCE(recordings.started_at, recordings.collected_at))
+        "(parties.account IN ('*', recordings.account) AND (recordings.author = parties.leg OR (recordings.kind <> 'video-track' AND (recordings.shows IS NULL OR recordings.shows LIKE '%\"' || parties.leg || '\"%')
+              AND (parties.joined_at IS NULL OR parties.joined_at <= COALESCE(recordings.started_at, recordings.collected_at))
               AND (parties.left_at IS NULL OR parties.left_at >= COALESCE(recordings.started_at, recordings.collected_at)))))"
     };
 }

@@ -1,5 +1,6 @@
 //! The catalogue: recordings and their artefacts.
 
+mod beside;
 mod filter;
 mod stored;
 
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use const_format::{concatcp, formatcp};
 
+pub use self::beside::{Beside, written_by};
 pub use self::filter::{RecordingFilter, RecordingSort, SubjectFilter, list};
 pub(super) use self::stored::{COLUMNS, StoredRecording, recording};
 use super::{
@@ -183,6 +185,19 @@ pub async fn begin_by(
         Arg::Text(account.as_str()),
     ];
     tx.execute(SQL, &args).await.map(|_| ())
+}
+
+/// Notes whom a composition shows or lets hear. Returns whether that is news.
+pub async fn set_shown(
+    tx: &mut Tx,
+    id: RecordingId,
+    legs: &BTreeSet<LegName>,
+) -> Result<bool, Error> {
+    const SQL: &str = "/* recordings.set_shown */
+        UPDATE recordings SET shows = $2 WHERE id = $1 AND state = 'announced' AND (shows IS NULL OR shows <> $2)";
+    let legs = serde_json::to_string(legs).expect("names have a JSON form");
+    let args = [Arg::Text(&id.to_string()), Arg::Text(&legs)];
+    Ok(tx.execute(SQL, &args).await? == 1)
 }
 
 /// Moves a message to another thread, in which its author has another leg. Returns whether it was

@@ -99,16 +99,6 @@ pub async fn told(tx: &mut Tx, source: &SourceRef) -> Result<BTreeSet<(CopyKind,
     rows.iter().map(told).collect()
 }
 
-/// Returns those of these messages at the source that are halves of a text through a session: copies
-/// of that, and no recordings of their own.
-pub async fn legs(tx: &mut Tx, sids: &BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
-    const SQL: &str = "/* sources.legs */
-        SELECT DISTINCT sources.sid AS sid FROM sources JOIN recordings ON recordings.id = sources.recording_id
-        WHERE sources.sid IN (SELECT key FROM json_each($1)) AND sources.kind = 'message' AND recordings.source_sid <> sources.sid";
-    let rows = tx.fetch_all(SQL, &[Arg::Text(&set(sids))]).await?;
-    rows.iter().map(|row| row.text("sid")).collect()
-}
-
 /// Returns the other recordings that have a copy which stayed for this one, and which is now deleted.
 pub async fn waiting_for(tx: &mut Tx, id: RecordingId) -> Result<Vec<RecordingId>, Error> {
     const SQL: &str = "/* sources.waiting_for */

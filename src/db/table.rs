@@ -244,7 +244,8 @@ pub(super) const fn list(commas: &'static str) -> &'static str {
 /// Returns that many placeholders: `$1, $2, $3`.
 pub(super) const fn places(count: usize) -> &'static str {
     const PLACES: &str = "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-        $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32";
+        $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, \
+        $33, $34, $35, $36, $37, $38, $39, $40";
     let width = match count {
         0..10 => "$1, ".len() * count,
         _ => "$1, ".len() * 9 + "$10, ".len() * (count - 9),

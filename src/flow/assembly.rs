@@ -398,6 +398,7 @@ impl Flow {
             Arc::clone(&garbage),
             Arc::clone(&quarantine),
             Arc::clone(&retention),
+            Arc::clone(&shredding),
         ));
         let policies = Arc::new(Policies::new(
             vault.clone(),

@@ -12,6 +12,7 @@ use crate::{
         Db,
         audit::{self, AuditFilter},
         holds::{self, HoldRow},
+        links::{self, LinkedRecording},
         recordings::{self, RecordingFilter, SealedArtefact},
         sources,
         work::{self, WorkKind},
@@ -38,6 +39,8 @@ pub struct RecordingDetails {
     pub receipt: Option<ReceiptId>,
     /// The copies at the source, as far as the vault has dealt with them.
     pub source: SourceStanding,
+    /// Other recordings of the same text.
+    pub links: Vec<LinkedRecording>,
 }
 
 /// The source's copies of a recording.
@@ -106,6 +109,7 @@ impl Catalogue {
             holds,
             receipt,
             source: SourceStanding { state, copies },
+            links: links::of(&mut tx, id).await?,
         })
     }
 

@@ -1,9 +1,11 @@
 //! Playback: a purpose is stated, a grant is given, and each opening is decided again.
 
+mod context;
 pub(super) mod details;
 mod ending;
 pub(super) mod listing;
 pub(super) mod reading;
+mod redaction;
 pub(super) mod thread;
 pub(super) mod watch;
 

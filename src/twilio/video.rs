@@ -10,11 +10,13 @@
 
 mod composition;
 mod room;
+mod sources;
 mod track;
 
 pub use self::{
     composition::{Composition, CompositionEvent},
     room::{RoomEvent, RoomEventKind, RoomParticipant, participant_at, person, place},
+    sources::CompositionSources,
     track::{TrackKind, TrackRecording},
 };
 use super::{

@@ -27,7 +27,6 @@ use crate::{
         artefact::{Artefact, Leg},
         details::{Participant, Participants},
         id::{GrantId, RecordingId},
-        media::MediaKind,
         name::LegName,
         recording::Recording,
         subject::{Conversation, Party, PartyScope},
@@ -102,10 +101,10 @@ impl Vault {
         }
         let keys = vault.record_keys(unit, &recordings, Leg::All).await?;
         let mut sealed = details::find(unit, &recordings).await?;
-        let owned = details::owned_by_one(unit, &recordings).await?;
-        let concerns = |id: &RecordingId, leg: &LegName| match owned.get(id) {
-            Some(owner) => owner.as_ref() == Some(leg),
-            None => true,
+        let owned = details::owned_by_some(unit, &recordings).await?;
+        let concerns = |id: &RecordingId, leg: &LegName| {
+            let legs = owned.get(id);
+            legs.is_none_or(|legs| legs.contains(leg))
         };
         let mut changed = Vec::new();
         for (id, key) in keys {
@@ -252,8 +251,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Deletes the details that the recording has now: of a recording that belongs to one party, only
-    /// that party's.
+    /// Deletes the details that the recording has now: of a recording that belongs to some parties, only
+    /// theirs.
     async fn clear_waiting(
         &self,
         unit: &mut Unit,
@@ -261,13 +260,13 @@ impl Inner {
         conversation: Conversation,
     ) -> Result<Vec<Conversation>, Error> {
         let scope = PartyScope::from(recording.account());
-        if recording.kind() != MediaKind::VideoTrack {
+        let Some(legs) = recording.only_of() else {
             return Ok(waiting::clear(unit, &scope, &[conversation]).await?);
-        }
-        let Some(leg) = &recording.author else {
-            return Ok(Vec::new());
         };
-        let is_cleared = waiting::clear_leg(unit, &scope, &conversation, leg).await?;
+        let mut is_cleared = false;
+        for leg in &legs {
+            is_cleared |= waiting::clear_leg(unit, &scope, &conversation, leg).await?;
+        }
         Ok(is_cleared.then_some(conversation).into_iter().collect())
     }
 

@@ -56,6 +56,7 @@ const RECORDING: [Table; 11] = [
     Table::Artefacts,
     Table::Details,
     Table::Sources,
+    Table::Links,
     Table::Tombstones,
     Table::Receipts,
     Table::Holds,

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Inner, Vault, error::Error};
+use super::{Inner, Vault, error::Error, linked::LinkedRecordings};
 use crate::{
     db::{
         self, Tx, Unit, details, holds,
@@ -160,8 +160,8 @@ pub struct DeletedCiphertext {
 
 impl Vault {
     /// Shreds recordings: when the unit has committed, the database contains no key of them, and
-    /// nothing of them opens. Idempotent: recordings that were shredded before are returned with
-    /// their receipts.
+    /// nothing of them opens, nor of those that are the same by an exact link. Idempotent: recordings
+    /// that were shredded before are returned with their receipts.
     ///
     /// Must be called once in a unit, after everything else that locks rows: it writes the entries,
     /// because receipts carry their numbers. Rows are locked in the same order as by every other
@@ -179,11 +179,13 @@ impl Vault {
     ) -> Result<ShredOutcome, Error> {
         let vault = &*self.0;
         let now = vault.clock.now();
-        let (fresh, mut done) = split_marked(unit, batch, now).await?;
-        let closed = match on_hold {
-            OnHold::Keep => BTreeSet::new(),
-            OnHold::Close => holds::close(unit, &done.held, cause.reason, now).await?,
-        };
+        let linked = LinkedRecordings::to(unit, batch).await?;
+        let asked = batch;
+        let batch = linked.with(asked);
+        let (fresh, mut done) = split_marked(unit, &batch, now).await?;
+        let closes = on_hold == OnHold::Close;
+        let held = linked.to_close(unit, asked, &mut done.held, closes).await?;
+        let closed = holds::close(unit, &held, cause.reason, now).await?;
         done.is_news = !fresh.is_empty() || !closed.is_empty();
         if !done.is_news && !cause.is_revocation() {
             return Ok(done);

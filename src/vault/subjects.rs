@@ -43,6 +43,18 @@ impl Vault {
         ThreadId::of_hash(&hash)
     }
 
+    /// Returns what recordings of one text have in common: a keyed hash of account, author and text, so
+    /// that nobody else can test texts against it.
+    pub fn likeness(&self, account: &AccountSid, author: &Address, text: &[&str]) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.0.service.subject.expose());
+        let author = author.expose_person().as_bytes();
+        let mut named: Vec<&[u8]> =
+            vec![b"recvault/likeness/1", account.as_str().as_bytes(), author];
+        named.extend(text.iter().map(|text| text.as_bytes()));
+        let named = Zeroizing::new(length_prefixed(&named));
+        hex::encode(hmac::sign(&key, &named).as_ref())
+    }
+
     /// Returns the id of a statement of consent with these fields in this order: a repeated
     /// statement has the same id. A keyed hash, because an id is in the audit log and must not
     /// confirm guessed fields.

@@ -3,6 +3,7 @@
 mod accounts;
 mod comparing;
 mod leaving;
+mod linked;
 mod order;
 mod streamed;
 

@@ -2,6 +2,7 @@
 
 mod limits;
 mod reading;
+mod redacting;
 
 use recvault::demo::conversation;
 use serde_json::{Value, json};

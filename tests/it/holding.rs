@@ -39,12 +39,12 @@ impl TestVault {
     }
 
     /// Places a hold as the privacy officer.
-    async fn held(&self, id: RecordingId, name: &str) {
+    pub(crate) async fn held(&self, id: RecordingId, name: &str) {
         let answer = self.place(id, name, self.demand()).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
-    async fn lift(&self, id: RecordingId, name: &str) -> Answer {
+    pub(crate) async fn lift(&self, id: RecordingId, name: &str) -> Answer {
         send(
             self.asks("privacy-officer")
                 .request(Method::DELETE, &format!("/v1/recordings/{id}/holds/{name}")),

@@ -1,5 +1,6 @@
 //! Video rooms: tracks and compositions are announced, fetched, sealed, played and withdrawn.
 
+mod backfilled;
 mod consent;
 mod encrypted;
 mod erasing;
@@ -7,6 +8,7 @@ mod shuffled;
 
 use bytes::Bytes;
 use recvault::{
+    db::recordings,
     demo::stand_in::{CompositionFacts, SignedCallback, TrackFacts, matroska, mpeg_4},
     model::{
         id::RecordingId,
@@ -323,6 +325,65 @@ async fn a_person_takes_their_tracks_and_every_composition_along(database: Datab
     }
 }
 
+async fn a_composition_belongs_to_those_whom_its_sources_name(database: Database) {
+    let vault = vault_on(database).await;
+    let meeting = Meeting::of(&vault);
+    let carol = vault
+        .stand_in
+        .add_room_participant(&vault.account, &meeting.room, "carol");
+    let bobs = meeting.track(&vault, &meeting.bob);
+    let of = |sources: &[&str]| {
+        let facts = CompositionFacts {
+            audio_sources: sources.iter().map(|source| (*source).to_owned()).collect(),
+            ..CompositionFacts::new(&meeting.room)
+        };
+        vault.stand_in.add_composition(&vault.account, facts)
+    };
+    let two = of(&[meeting.alice.as_str(), bobs.as_str()]);
+    let one = of(&[carol.as_str()]);
+    let pattern = of(&["camera*"]);
+    let unknown = of(&[carol.as_str(), &format!("RT{}", "9".repeat(32))]);
+    let (two, one) = (vault.composed(&two).await, vault.composed(&one).await);
+    let (pattern, unknown) = (
+        vault.composed(&pattern).await,
+        vault.composed(&unknown).await,
+    );
+    let everybody = ["client:alice", "client:bob", "client:carol"];
+    assert_eq!(vault.people_in(two).await, everybody[..2]);
+    assert_eq!(vault.people_in(one).await, everybody[2..]);
+    for all in [pattern, unknown] {
+        assert_eq!(vault.people_in(all).await, everybody);
+    }
+    vault.process.flow.vault.make_durable().await.unwrap();
+    let (_, process, _ground) = crate::restoring::rebuilt(&vault, database).await;
+    let rebuilt = recordings::find(&mut process.db.read().await.unwrap(), one).await;
+    assert_eq!(rebuilt.unwrap().unwrap().shows.unwrap().len(), 1);
+}
+
+async fn a_revocation_reaches_the_compositions_that_show_the_person(database: Database) {
+    let vault = vault_on(database).await;
+    let meeting = Meeting::of(&vault);
+    let of = |sources: &[&str]| {
+        let facts = CompositionFacts {
+            audio_sources: sources.iter().map(|source| (*source).to_owned()).collect(),
+            ..CompositionFacts::new(&meeting.room)
+        };
+        vault.stand_in.add_composition(&vault.account, facts)
+    };
+    let hers = vault.composed(&of(&[meeting.alice.as_str()])).await;
+    let his = vault.composed(&of(&[meeting.bob.as_str()])).await;
+    vault.revoked(json!({ "subject": "client:alice" })).await;
+    assert_eq!(vault.state(hers).await, "shredded");
+    assert_eq!(vault.state(his).await, "sealed");
+    // One that comes later, too.
+    let (late, other) = (of(&[meeting.alice.as_str()]), of(&[meeting.bob.as_str()]));
+    for (sid, state) in [(late, "shredded"), (other, "sealed")] {
+        let id = vault.told_composition(&sid, "composition-available").await;
+        work(&vault).await;
+        assert_eq!(vault.state(id).await, state);
+    }
+}
+
 async fn any_order_and_repetition_of_callbacks_is_one_recording(database: Database) {
     let vault = vault_on(database).await;
     let meeting = Meeting::of(&vault);
@@ -366,5 +427,7 @@ on_both_databases!(
     a_policy_that_does_not_keep_video_keeps_none,
     what_is_no_whole_film_is_not_sealed_and_is_tried_again,
     a_person_takes_their_tracks_and_every_composition_along,
+    a_composition_belongs_to_those_whom_its_sources_name,
+    a_revocation_reaches_the_compositions_that_show_the_person,
     any_order_and_repetition_of_callbacks_is_one_recording,
 );

@@ -2,6 +2,8 @@
 //! is nobody; the recording of a call finds its session.
 
 mod calls;
+pub(crate) mod linked;
+mod order;
 
 use recvault::{
     demo::stand_in::{Call, InteractionFacts, MessageFacts},

@@ -100,5 +100,6 @@ pub(crate) fn recording(at: Timestamp) -> Recording {
         heard_by: DiscoveredBy::Callback,
         encryption: None,
         removed_at: None,
+        shows: None,
     }
 }

@@ -8,7 +8,7 @@
 //! A recording that is `announced`, `absent` or `failed` may be shredded too: then nothing of it is
 //! ever fetched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     encryption::Encryption,
@@ -121,6 +121,9 @@ pub struct Recording {
     pub encryption: Option<Encryption>,
     /// When it was removed at the source by somebody else, as far as the source told.
     pub removed_at: Option<Timestamp>,
+    /// Whom a composition shows or lets hear, by their legs of the room; `None` for everybody who was
+    /// there.
+    pub shows: Option<BTreeSet<LegName>>,
 }
 
 /// How the vault discovered a recording.
@@ -185,10 +188,19 @@ impl Recording {
         conference.into_iter().chain(call).chain(thread)
     }
 
-    /// Returns whether the party at this leg of its conversation is a party of the recording, too. A
-    /// track belongs to its publisher alone.
+    /// Returns the legs whose parties alone it belongs to: of a track its publisher's, of a composition
+    /// those whom it shows, as far as the source told. `None`: everybody in its conversation.
+    pub fn only_of(&self) -> Option<BTreeSet<LegName>> {
+        match self.kind() {
+            MediaKind::VideoTrack => Some(self.author.iter().cloned().collect()),
+            MediaKind::VideoComposition => self.shows.clone(),
+            MediaKind::CallAudio | MediaKind::Message | MediaKind::ChatMessage => None,
+        }
+    }
+
+    /// Returns whether the party at this leg of its conversation is a party of the recording, too.
     pub fn concerns(&self, leg: &LegName) -> bool {
-        self.kind() != MediaKind::VideoTrack || self.author.as_ref() == Some(leg)
+        self.only_of().is_none_or(|legs| legs.contains(leg))
     }
 
     /// Returns the conversation of its parties, if the source reported it.

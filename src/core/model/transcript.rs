@@ -178,10 +178,7 @@ impl Transcript {
 
     /// Returns the same transcript with other texts, for redaction: lengths in characters must not
     /// grow.
-    pub(crate) fn retold(
-        &self,
-        mut retell: impl FnMut(usize, &Sentence) -> (Said, Vec<Said>),
-    ) -> Self {
+    pub fn retold(&self, mut retell: impl FnMut(usize, &Sentence) -> (Said, Vec<Said>)) -> Self {
         let retold = self.sentences.iter().enumerate().map(|(at, sentence)| {
             let (text, words) = retell(at, sentence);
             let words = words

@@ -288,6 +288,7 @@ impl Case {
             heard_by: DiscoveredBy::Callback,
             encryption: None,
             removed_at: None,
+            shows: None,
         }
     }
 

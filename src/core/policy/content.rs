@@ -62,6 +62,31 @@ pub fn find(text: &str, rules: &[ContentRule]) -> Vec<ContentMatch> {
     found
 }
 
+/// The most tokens that decide about a number, on either side of any of them: a card number of single
+/// digits, with words between its groups.
+const OF_NUMBER: usize = 128;
+
+/// Returns how many tokens on either side of a text decide about findings in it, counted as by
+/// [`weight`]; 0 if no rule finds anything.
+pub fn reach(rules: &[ContentRule]) -> usize {
+    let reach = rules.iter().map(|rule| match &rule.pattern {
+        Pattern::CardNumber | Pattern::UsSocialSecurityNumber | Pattern::Iban => OF_NUMBER,
+        Pattern::Words(words) => {
+            let lengths = words.iter().map(|phrase| Tokens::of(phrase).len());
+            lengths.max().unwrap_or_default()
+        }
+    });
+    reach.max().unwrap_or_default()
+}
+
+/// Returns the number of tokens of a text without fillers, any number of which may occur inside a
+/// number.
+pub fn weight(text: &str) -> usize {
+    let tokens = Tokens::of(text);
+    let is_filler = |at: &usize| tokens.digits(*at).is_some_and(<[u8]>::is_empty);
+    (0..tokens.len()).filter(|at| !is_filler(at)).count()
+}
+
 /// Returns the text with a `█` for every found character; the number of characters stays the same.
 pub fn redact(text: &str, found: &[ContentMatch]) -> String {
     let mut ranges: Vec<Range<usize>> = found.iter().map(|found| found.range.clone()).collect();

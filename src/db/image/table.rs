@@ -1,10 +1,10 @@
 //! The tables whose rows are moved.
 //!
 //! Owns this list and its order. The properties of a table are in its declaration. Tables that are
-//! not moved include short-lived data (grants, budgets, `idempotency`, `outbox`, `turner`), data
-//! that can be fetched again from the source (`transcripts`, `utterances`, `listings`, `notices`,
-//! `reconciliations`), the one number of `audit_head`, and `timelines`, which the header of each
-//! recovery file names.
+//! not moved include short-lived data (grants, budgets, `idempotency`, `likenesses`, `outbox`,
+//! `turner`), data that can be fetched again from the source (`transcripts`, `utterances`,
+//! `listings`, `notices`, `reconciliations`), the one number of `audit_head`, and `timelines`, which
+//! the header of each recovery file names.
 
 use crate::db::{
     approvals::ApprovalRow,
@@ -16,6 +16,7 @@ use crate::db::{
     gaps::StoredGap,
     holds::HoldRow,
     keys::{StoredKeyEntry, StoredPage, StoredVault},
+    links::LinkRow,
     packs::{Pack, PackContent},
     parties::StoredParty,
     policies::PolicyRow,
@@ -83,6 +84,8 @@ travelling! {
     Details = StoredDetails::TABLE,
     /// Copies at the source.
     Sources = StoredCopy::TABLE,
+    /// Recordings of one text.
+    Links = LinkRow::TABLE,
     /// Evidence that keys were destroyed.
     Tombstones = StoredTombstone::TABLE,
     /// Proofs of shreds.

@@ -1,6 +1,6 @@
 //! The catalogue's table as it is stored.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     db::{
@@ -59,6 +59,7 @@ table! {
         heard_by: DiscoveredBy = "heard_by",
         encryption: Option<Encryption> = "encryption",
         removed_at: Option<Timestamp> = "removed_at",
+        shows: Option<BTreeSet<LegName>> = "shows",
     }
 }
 
@@ -110,6 +111,7 @@ impl TryFrom<StoredRecording> for Recording {
             heard_by: row.heard_by,
             encryption: row.encryption,
             removed_at: row.removed_at,
+            shows: row.shows,
         })
     }
 }

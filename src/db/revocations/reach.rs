@@ -222,6 +222,7 @@ pub async fn reach_again(
 ) -> Result<Vec<RevocationId>, Error> {
     const LEFT: &str = "(call_sid = $1 OR conference_sid = $1 OR thread = $1) AND collected_at <= revocations.revoked_at
               AND NOT EXISTS (SELECT 1 FROM revoked WHERE revoked.recording_id = recordings.id AND revoked.revocation_id = revocations.id)";
+    const WITHIN: &str = "(revocations.accounts = '[]' OR revocations.accounts LIKE '%' || recordings.account || '%')";
     const SQL: &str = concatcp!(
         "/* revocations.reach_again */
         SELECT id FROM revocations
@@ -234,15 +235,21 @@ pub async fn reach_again(
         " AND ",
         by_place!("revocations.revoked_at"),
         ") UNION SELECT id FROM revocations
-        WHERE reach = 'conversation' AND (target = $1 OR target IN (SELECT conversation || '/' || leg FROM parties WHERE conversation = $1))
-          AND EXISTS (SELECT 1 FROM recordings
-            WHERE ",
+        WHERE reach = 'conversation' AND target = $1
+          AND EXISTS (SELECT 1 FROM recordings WHERE ",
         LEFT,
-        " AND (revocations.accounts = '[]' OR revocations.accounts LIKE '%' || recordings.account || '%')
-              AND (target = $1 OR EXISTS (SELECT 1 FROM parties
-                WHERE parties.conversation = $1 AND parties.conversation || '/' || parties.leg = revocations.target AND ",
+        " AND ",
+        WITHIN,
+        ") UNION SELECT revocations.id FROM revocations JOIN parties ON parties.conversation = $1
+            AND revocations.target = parties.conversation || '/' || parties.leg
+        WHERE reach = 'conversation'
+          AND EXISTS (SELECT 1 FROM recordings WHERE ",
+        LEFT,
+        " AND ",
+        WITHIN,
+        " AND ",
         is_of_party!(),
-        "))) ORDER BY id"
+        ") ORDER BY id"
     );
     let rows = tx
         .fetch_all(SQL, &[Arg::Text(conversation.as_str())])

@@ -87,7 +87,10 @@ CREATE TABLE recordings (
   -- sealed or shredded.
   encryption TEXT,
   -- when it was removed at the source by somebody else; null: it was not, as far as told
-  removed_at BIGINT
+  removed_at BIGINT,
+  -- whom a composition shows or lets hear, by their legs of the room, a JSON array; null: everybody who
+  -- was there
+  shows TEXT
 );
 CREATE INDEX recordings_by_time ON recordings (announced_at, id);
 CREATE INDEX recordings_by_state ON recordings (state, announced_at, id);
@@ -643,6 +646,29 @@ CREATE TABLE sources (
 CREATE INDEX sources_by_sid ON sources (sid);
 CREATE INDEX sources_not_deletable_yet ON sources (refused_at) WHERE state = 'not-deletable-yet';
 
+-- Recordings of one text: each end of a link has a row. Either may not have come, or may never come.
+CREATE TABLE links (
+  recording_id TEXT NOT NULL,    -- rec_…
+  other_id TEXT NOT NULL,        -- rec_…: the other end
+  -- exact (the source named both together: they are one, and shredded together) | inferred (they are
+  -- alike)
+  kind TEXT NOT NULL,
+  why TEXT NOT NULL,             -- interaction | delivery-receipt | same-text
+  PRIMARY KEY (recording_id, other_id, kind)
+);
+CREATE INDEX links_by_other ON links (other_id) WHERE kind = 'exact';
+
+-- Keyed hashes of who wrote what, by which two recordings of one text find each other. A row lives for a
+-- day and no longer than its recording; it does not travel.
+CREATE TABLE likenesses (
+  recording_id TEXT PRIMARY KEY, -- rec_…
+  mark TEXT NOT NULL,            -- keyed hash of account, author and text
+  at BIGINT NOT NULL,            -- when it was written
+  told_at BIGINT NOT NULL        -- when the row was made
+);
+CREATE INDEX likenesses_by_mark ON likenesses (mark, at);
+CREATE INDEX likenesses_by_time ON likenesses (told_at);
+
 -- Calls that go through a session of Proxy: how the recording of a call finds its session. Found again
 -- at the source, so they do not travel.
 CREATE TABLE session_calls (
@@ -694,7 +720,8 @@ CREATE TABLE utterances (
 -- not travel.
 CREATE TABLE listings (
   account TEXT NOT NULL,
-  kind TEXT NOT NULL,            -- call or message: which of the account's lists (model/media.rs)
+  -- call | message | video-track | video-composition: which of the account's lists (model/media.rs)
+  kind TEXT NOT NULL,
   since BIGINT NOT NULL,         -- the listing covers what was created from then on
   until BIGINT NOT NULL,         -- and before then
   done_until BIGINT NOT NULL,    -- so far everything created before then was seen

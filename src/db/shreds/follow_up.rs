@@ -6,7 +6,7 @@
 use crate::{
     db::{
         error::Error,
-        revocations, transcripts,
+        likenesses, revocations, transcripts,
         tx::Tx,
         work::{self, WorkKind},
     },
@@ -38,6 +38,7 @@ pub async fn follow_up(tx: &mut Tx, batch: ShredBatch<'_>, now: Timestamp) -> Re
     work::cancel(tx, WorkKind::FetchMedia, fresh).await?;
     work::enqueue(tx, WorkKind::DeleteCiphertext, fresh, now).await?;
     transcripts::forget(tx, fresh).await?;
+    likenesses::forget(tx, fresh).await?;
     // Restarted: a deletion after sealing may wait for its date, or be running without updating a
     // receipt.
     work::begin_anew(tx, WorkKind::DeleteAtSource, fresh, now).await?;

@@ -78,6 +78,8 @@ pub struct CompositionFacts {
     pub format: String,
     /// The file.
     pub media: Option<Bytes>,
+    /// The sources of its sound; empty: not stated.
+    pub audio_sources: Vec<String>,
     /// When it was deleted.
     pub deleted: Option<Timestamp>,
 }
@@ -90,6 +92,7 @@ impl CompositionFacts {
             status: "completed".to_owned(),
             format: "webm".to_owned(),
             media: Some(matroska(b"a composition")),
+            audio_sources: Vec::new(),
             deleted: None,
         }
     }

@@ -8,11 +8,11 @@ use crate::{
     db::{
         self, Unit,
         outbox::OutboxKind,
-        shreds, sources,
+        recordings, shreds, sources,
         work::{self, Lease, WorkKind},
     },
     evidence::{HeldCopy, NewEntry, Removal},
-    flow::error::Error,
+    flow::{error::Error, links::link_copies},
     model::{
         crash,
         id::RecordingId,
@@ -37,6 +37,16 @@ impl SourceDeletion {
         }
         let unit = self.vault.unit("source.note_source", async |mut unit| {
             let now = self.clock.now();
+            if let Some(recording) = recordings::find(&mut unit, id).await? {
+                link_copies(
+                    &mut unit,
+                    self.vault.id(),
+                    &recording.source_ref,
+                    copies,
+                    now,
+                )
+                .await?;
+            }
             let entry = enter(&mut unit, id, copies, now).await?;
             self.tell_receipt(&mut unit, id, copies).await?;
             unit.to_journal(OutboxKind::Recording, &[id], now);

@@ -3,6 +3,7 @@
 //! Owns the effects of a shred in this process, and when it may be acknowledged. Refuses to decide
 //! what is shredded.
 
+pub(in crate::flow) mod linked;
 pub(in crate::flow) mod units;
 
 use std::collections::BTreeMap;

@@ -56,12 +56,22 @@ impl Admission {
         }
     }
 
-    /// Shreds a recording before its fetch if a revocation covers it, and returns whether it did.
+    /// Shreds a recording before its fetch if a revocation covers it, or one that is the same was
+    /// shredded, and returns whether it did.
     ///
     /// # Errors
     /// Any database error.
     pub(super) async fn is_revoked(&self, recording: &Recording) -> Result<bool, Error> {
-        self.revocations.is_revoked(recording).await
+        Ok(self.revocations.is_revoked(recording).await?
+            || self.shred_left(&[recording.id]).await? > 0)
+    }
+
+    /// Shreds those of these recordings that are the same as a shredded one.
+    ///
+    /// # Errors
+    /// Any database error.
+    pub(in crate::flow) async fn shred_left(&self, ids: &[RecordingId]) -> Result<u64, Error> {
+        self.shredding.shred_left(Some(ids)).await
     }
 
     /// Shreds a recording that must not be kept.

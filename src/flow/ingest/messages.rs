@@ -11,6 +11,7 @@ pub(in crate::flow) mod events;
 pub(in crate::flow) mod fetch;
 pub(in crate::flow) mod files;
 pub(in crate::flow) mod interactions;
+mod likeness;
 pub(in crate::flow) mod notice;
 mod tier;
 mod told;
@@ -21,6 +22,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 use self::{
     commit::{ArrivingMessage, MessageSender},
+    likeness::Likeness,
     tier::{further_texts, tier_of},
     told::{
         CONTACT, GroupMessage, LINE, MEMBER, MessageTold, Told, author_of, contact_of, ends,
@@ -179,6 +181,7 @@ impl MessageIntake {
         copies: Vec<SourceCopy>,
     ) -> Result<(), Error> {
         let erase_at = self.erase_at(&announcement.source_ref);
+        let likeness = self.likeness(&announcement, &content);
         let sealed = self.vault.seal_message(announcement.id, content).await?;
         self.queue
             .send(ArrivingMessage {
@@ -186,11 +189,25 @@ impl MessageIntake {
                 sealed,
                 copies,
                 erase_at,
+                likeness,
             })
             .await?;
         self.wakeups.journal.notify_one();
         self.wakeups.work.notify_one();
         Ok(())
+    }
+
+    /// Returns what a message has in common with another recording of the same text.
+    fn likeness(
+        &self,
+        announcement: &Announcement,
+        content: &MessageContent<'_>,
+    ) -> Option<Likeness> {
+        let text = Transcript::parse(content.text).ok()?;
+        let account = announcement.source_ref.account();
+        let rules = self.rulebook.current();
+        let parties = &content.parties;
+        Likeness::of(rules, &self.vault, account, announcement.id, parties, &text)
     }
 
     /// Makes an announcement durable. The message is fetched if the source has it.

@@ -8,7 +8,11 @@ use std::{collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
-use super::{Playback, PlaybackSession};
+use super::{
+    Playback, PlaybackSession,
+    context::{ContextText, place_of},
+    redaction::{RedactedText, TextToRedact, redacted},
+};
 use crate::{
     db::{details, recordings},
     flow::{error::Error, guard::Guarded, streams::Ended},
@@ -57,9 +61,18 @@ impl Playback {
         }
         let rulebook = Arc::clone(&self.rulebook);
         let view = session.grant.view();
+        // A message is redacted as in its thread.
+        let is_beside = view == View::RedactedTranscript && recording.kind().is_written();
+        let context = match is_beside {
+            true => self.context(&[&recording]).await?,
+            false => Vec::new(),
+        };
         let written = tokio::task::spawn_blocking(move || {
             let transcript = Transcript::parse(&json).ok()?;
-            let (shown, redacted) = shown(&rulebook, transcript, view, &recording)?;
+            let (shown, redacted) = match is_beside {
+                true => shown_of_message(&rulebook, transcript, &recording, context)?,
+                false => shown(&rulebook, transcript, view, &recording)?,
+            };
             Some(form.written(&shown, &redacted))
         });
         let written = written
@@ -117,6 +130,29 @@ fn shown(
         View::Window { .. } => None,
     };
     Some((shown?, kinds))
+}
+
+/// The same for a message, of which what its author wrote beside it decides, too.
+fn shown_of_message(
+    rulebook: &Rulebook,
+    transcript: Transcript,
+    recording: &Recording,
+    context: Vec<ContextText>,
+) -> Option<(Transcript, BTreeSet<&'static str>)> {
+    let text = TextToRedact {
+        place: place_of(recording),
+        author: recording.author.clone(),
+        policy_digest: recording.policy_digest.clone(),
+        transcript: transcript.clone(),
+    };
+    let mut texts = redacted(vec![text], context, rulebook)?;
+    let RedactedText { sentences, kinds } = texts.remove(&recording.id)?;
+    let shown = transcript.retold(|at, _| {
+        let text = sentences.get(at).cloned().unwrap_or_default();
+        // What was written has no words with times of their own.
+        (text, Vec::new())
+    });
+    Some((shown, kinds))
 }
 
 impl Form {

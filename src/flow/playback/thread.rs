@@ -7,7 +7,7 @@
 //! - What the principal must not know of is left out, and not counted.
 
 mod granting;
-mod redaction;
+mod views;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -437,9 +437,15 @@ impl Playback {
         mut items: Vec<ThreadItem>,
         shown: Vec<(usize, View, SecretBuffer)>,
     ) -> Result<Vec<ThreadItem>, Error> {
+        let less = shown
+            .iter()
+            .filter(|(_, view, _)| *view == View::RedactedTranscript);
+        let less = less.filter_map(|(at, ..)| items.get(*at));
+        let less: Vec<&Recording> = less.map(|item| &item.recording).collect();
+        let context = self.context(&less).await?;
         let rulebook = Arc::clone(&self.rulebook);
         let written = tokio::task::spawn_blocking(move || {
-            let texts = redaction::in_views(&items, &shown, &rulebook)?;
+            let texts = views::in_views(&items, &shown, context, &rulebook)?;
             for (at, text) in texts {
                 items.get_mut(at)?.content = ThreadContent::Shown(text);
             }

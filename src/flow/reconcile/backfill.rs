@@ -1,5 +1,5 @@
-//! Backfill: an existing account is listed completely, day by day, oldest first, so that recordings
-//! and messages from before the vault are sealed, too.
+//! Backfill: an existing account is listed completely, day by day, oldest first, so that recordings,
+//! messages, tracks and compositions from before the vault are sealed, too.
 //!
 //! Owns the days, and where an interrupted listing resumes. `reconcile` decides what a recording
 //! needs. Refuses to fetch: the service fetches announced recordings like all others.
@@ -89,15 +89,15 @@ pub struct AccountBackfilled {
     pub went_on_at: Timestamp,
     /// Everything before this time is listed.
     pub done_until: Timestamp,
-    /// The number of recordings or messages that Twilio listed this time.
+    /// The number of recordings, messages, tracks or compositions that Twilio listed this time.
     pub listed: u64,
     /// The number of them that were new to the vault.
     pub announced: u64,
     /// The number of them that the vault knew incompletely, or whose work was missing or dead.
     pub advanced: u64,
-    /// Seconds of audio to be fetched because of it, as far as Twilio reports them.
+    /// Seconds of audio and film to be fetched because of it, as far as Twilio reports them.
     pub seconds: u64,
-    /// The same in bytes: 16,000 for each second of each channel.
+    /// The same in bytes: of audio 16,000 for each second of each channel, of a film its size.
     pub bytes: u64,
     /// What would be done, in a dry run.
     #[serde(skip_serializing_if = "WouldReconcile::is_empty")]
@@ -239,6 +239,8 @@ impl Backfills {
             && reconciliation
                 .walk_sessions(comparison, row.done_until)
                 .await?;
+        // A backfill looks for nothing that its list does not contain.
+        let mut nobody = Vec::new();
         for (since, until) in days(row.done_until, row.until) {
             if let Some(most) = hold_back.filter(|_| !comparison.is_dry()) {
                 self.wait_for_fetches(most).await?;
@@ -249,12 +251,19 @@ impl Backfills {
                 until: Some(until),
                 with_deleted: false,
             };
-            if row.kind == MediaKind::Message {
-                reconciliation
-                    .walk_messages(comparison, window, has_sessions)
-                    .await?;
-            } else {
-                self.walk_recordings(comparison, window).await?;
+            match row.kind {
+                MediaKind::Message => {
+                    let walk = reconciliation.walk_messages(comparison, window, has_sessions);
+                    walk.await?;
+                }
+                MediaKind::VideoTrack | MediaKind::VideoComposition => {
+                    let walk =
+                        reconciliation.walk_videos(comparison, row.kind, window, &mut nobody);
+                    walk.await?;
+                }
+                MediaKind::CallAudio | MediaKind::ChatMessage => {
+                    self.walk_recordings(comparison, window).await?;
+                }
             }
             let added = |now: u64, before: u64| {
                 i64::try_from(now.saturating_sub(before)).unwrap_or(i64::MAX)

@@ -1,9 +1,13 @@
 //! Comparison of the chats that Twilio has with those of the vault.
 //!
 //! Owns which chats are read: those that began in the compared period, and those to which messages
-//! may still come; and what the absence of a message proves. Refuses to decide what a listed message
-//! needs (`step`). The source lists chats by service: those of a service of which no event told are
-//! not found.
+//! may still come; how far back each is read; and what the absence of a message proves. Refuses to
+//! decide what a listed message needs (`step`). The source lists chats by service: those of a service
+//! of which no event told are not found.
+//!
+//! A chat is mostly read from the last message on that was told. Once a day, where something lacks,
+//! and if an operator asks, the whole compared period is read: only that finds lost edits and
+//! removals of messages that were told.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -28,7 +32,7 @@ use crate::{
         id::RecordingId,
         media::MediaKind,
         recording::{Recording, RecordingState},
-        sid::ChatSid,
+        sid::{ChatMessageSid, ChatSid},
         subject::Conversation,
         time::Timestamp,
     },
@@ -39,8 +43,36 @@ use crate::{
     },
 };
 
-/// The participants of a chat to which messages may come are read again after this time.
+/// The whole period and the participants of a chat to which messages may come are read again after
+/// this time.
 const READ_AGAIN: Duration = Duration::from_secs(24 * 3600);
+
+/// How far back the messages of a chat are read, the latest first.
+struct ChatSpan {
+    /// The highest index that was told.
+    told: Option<u64>,
+    /// Whether the whole compared period is read.
+    is_whole: bool,
+    is_over: bool,
+}
+
+impl ChatSpan {
+    fn of(row: &ChatRow, is_whole: bool) -> Self {
+        Self {
+            told: row.told_index,
+            // Without one, nothing says what is known.
+            is_whole: is_whole || row.told_index.is_none(),
+            is_over: false,
+        }
+    }
+
+    /// Notes a page, and whether something of it was lacking: then more may be.
+    fn read(&mut self, page: &[ChatMessage], lacks: bool) {
+        self.is_whole |= lacks;
+        let is_told = |message: &ChatMessage| message.index.is_some() && message.index <= self.told;
+        self.is_over = page.is_empty() || !self.is_whole && page.iter().any(is_told);
+    }
+}
 
 impl Reconciliation {
     /// Reads Twilio's chats, if the policy in force keeps chats.
@@ -110,13 +142,13 @@ impl Reconciliation {
         let client = &self.twilio.client;
         let mut pages = client.latest_chat_messages(account, place);
         let mut listed = HashSet::new();
-        let mut is_read = false;
         // Events of participants may be lost like others.
         let mut is_due = row.gap_from.is_some()
             || row
                 .read_at
                 .is_none_or(|at| at.after(READ_AGAIN) <= self.clock.now());
-        while !is_read {
+        let mut reading = ChatSpan::of(row, is_due || comparison.terms().by_hand);
+        while !reading.is_over {
             let page = match self.next_page(account, &mut pages).await {
                 Err(ReconcileFailure::Source(RestError::NotFound)) if listed.is_empty() => {
                     return self.chat_is_gone(comparison, row).await;
@@ -131,12 +163,17 @@ impl Reconciliation {
                 message.chat == row.chat && message.created_at.is_none_or(|at| at >= since)
             };
             let within: Vec<ChatMessage> = page.items.into_iter().filter(is_within).collect();
-            is_read = within.is_empty();
             listed.extend(within.iter().map(|message| message.sid.to_string()));
-            is_due |= self.compare_chat_messages(comparison, &within).await?;
+            let lacking = self.compare_chat_messages(comparison, &within).await?;
+            is_due |= !lacking.is_empty();
+            reading.read(&within, !lacking.is_empty());
+            self.link_deliveries(comparison, place, &lacking).await?;
         }
         if is_due && !comparison.is_dry() {
             self.chats.read_again(row.id()).await?;
+        }
+        if !reading.is_whole {
+            return Ok(());
         }
         self.look_for_missing(comparison, row, since, &listed).await
     }
@@ -162,12 +199,40 @@ impl Reconciliation {
         Ok(())
     }
 
-    /// Returns whether a message was unknown.
+    /// Asks for the receipts of messages of which no event told: nor did one tell, then, which other
+    /// messages they were delivered as.
+    async fn link_deliveries(
+        &self,
+        comparison: &Comparison<'_>,
+        place: ChatPlace<'_>,
+        messages: &[ChatMessageSid],
+    ) -> Result<(), ReconcileFailure> {
+        if comparison.is_dry() || !self.messages.keeps() {
+            return Ok(());
+        }
+        let account = comparison.account;
+        for sid in messages.iter().take(ASKED_SINGLY) {
+            let client = &self.twilio.client;
+            match client.chat_receipts(account, place, sid).await {
+                Ok(receipts) => {
+                    for receipt in &receipts.items {
+                        self.chats.delivered(account.sid(), receipt).await?;
+                    }
+                }
+                // It was removed meanwhile.
+                Err(RestError::NotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the messages that were unknown.
     async fn compare_chat_messages(
         &self,
         comparison: &mut Comparison<'_>,
         page: &[ChatMessage],
-    ) -> Result<bool, ReconcileFailure> {
+    ) -> Result<Vec<ChatMessageSid>, ReconcileFailure> {
         let account = comparison.account.sid();
         let id = |message: &ChatMessage| message.source_ref(account).recording_id(self.vault.id());
         let ids: Vec<RecordingId> = page.iter().map(id).collect();
@@ -185,7 +250,7 @@ impl Reconciliation {
         let mut fetch = Vec::new();
         let mut files = Vec::new();
         let mut erase = Vec::new();
-        let mut is_new = false;
+        let mut new = Vec::new();
         for (message, id) in page.iter().zip(ids) {
             let step = step("completed", known.of(id), terms);
             comparison
@@ -195,7 +260,9 @@ impl Reconciliation {
                 files.push(id);
             }
             comparison.would(id, step);
-            is_new |= step == ReconcileAction::Announce;
+            if step == ReconcileAction::Announce {
+                new.push(message.sid.clone());
+            }
             match step {
                 ReconcileAction::Announce | ReconcileAction::Advance => take.push(message),
                 ReconcileAction::Fetch => fetch.push(id),
@@ -206,13 +273,13 @@ impl Reconciliation {
             }
         }
         if comparison.is_dry() {
-            return Ok(is_new);
+            return Ok(new);
         }
         for message in take {
             self.chats.take_listed(account, message).await?;
         }
         comparison.enqueue(&fetch, &files, &erase).await?;
-        Ok(is_new)
+        Ok(new)
     }
 
     /// Looks for messages of a chat that the vault has and the source does not list. Each is asked

@@ -46,7 +46,7 @@ pub(in crate::flow) struct ReconcileFindings {
     pub(in crate::flow) ghosts: BTreeSet<RecordingId>,
     /// Which recordings those are, in a dry run.
     pub(in crate::flow) would: WouldReconcile,
-    /// Seconds of audio to be fetched because of it, as far as Twilio reports them.
+    /// Seconds of audio and film to be fetched because of it, as far as Twilio reports them.
     pub(in crate::flow) seconds: u64,
     /// The same in bytes.
     pub(in crate::flow) bytes: u64,
@@ -308,6 +308,21 @@ impl ReconcileFindings {
             ReconcileAction::Advance | ReconcileAction::Fetch => counts.advanced += 1,
             ReconcileAction::Erase => counts.erased += 1,
             ReconcileAction::Ghost => self.ghost(id),
+        }
+    }
+
+    /// Adds a film that is fetched because of the comparison: its length in seconds and its size.
+    pub(super) fn weigh_film(
+        &mut self,
+        step: ReconcileAction,
+        (seconds, bytes): (Option<i64>, Option<u64>),
+    ) {
+        if matches!(
+            step,
+            ReconcileAction::Announce | ReconcileAction::Advance | ReconcileAction::Fetch
+        ) {
+            self.seconds += seconds.unwrap_or_default().unsigned_abs();
+            self.bytes = self.bytes.saturating_add(bytes.unwrap_or_default());
         }
     }
 

@@ -3,7 +3,7 @@
 //! Owns what is particular to messages: their statuses, and how one is announced without a callback.
 //! Refuses to decide what a listed item needs (`step`).
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
@@ -14,7 +14,7 @@ use super::{
     step::{ReconcileAction, step},
 };
 use crate::{
-    db::sources,
+    db::links,
     flow::error::Error,
     model::{
         id::RecordingId,
@@ -54,16 +54,17 @@ impl Reconciliation {
     ) -> Result<(), ReconcileFailure> {
         let account = comparison.account.sid();
         let vault = self.vault.id();
-        let sids: BTreeSet<String> = page.iter().map(|listed| listed.sid.to_string()).collect();
-        let mut tx = self.db.read().await.map_err(Error::from)?;
-        let legs = sources::legs(&mut tx, &sids).await.map_err(Error::from)?;
-        drop(tx);
-        let own = |listed: &&MessageResource| !legs.contains(listed.sid.as_str());
-        let named = page.iter().filter(own).filter_map(|listed| {
+        let named = page.iter().filter_map(|listed| {
             let source = SourceRef::parse(account.clone(), listed.sid.as_str()).ok()?;
             Some((listed, source.recording_id(vault)))
         });
-        let named: Vec<(&MessageResource, RecordingId)> = named.collect();
+        let mut named: Vec<(&MessageResource, RecordingId)> = named.collect();
+        let ids: Vec<RecordingId> = named.iter().map(|(_, id)| *id).collect();
+        let mut tx = self.db.read().await.map_err(Error::from)?;
+        let copies = links::copies(&mut tx, &ids).await.map_err(Error::from)?;
+        drop(tx);
+        // Another recording has the text.
+        named.retain(|(_, id)| !copies.contains(id));
         let ids: Vec<RecordingId> = named.iter().map(|(_, id)| *id).collect();
         let known = comparison.known(&ids).await?;
         let terms = comparison.terms();

@@ -20,11 +20,9 @@ use crate::{
         media::{MediaKind, SourceRef},
         recording::Recording,
         sid::AccountSid,
-        time::Timestamp,
     },
     twilio::{
-        RestError,
-        rest::VideoCopyState,
+        Account, RestError, TwilioClient,
         video::{Composition, TrackRecording},
     },
 };
@@ -40,6 +38,18 @@ trait ListedVideo: ListedResource + Send + Sync {
 
     /// Its status, in the terms of recordings.
     fn status(&self) -> &str;
+
+    /// Its length in seconds and its size in bytes, as far as they are told.
+    fn extent(&self) -> (Option<i64>, Option<u64>);
+
+    /// Fetches the item of a recording; `None` if its id is of another kind.
+    async fn fetch(
+        client: &TwilioClient,
+        account: &Account,
+        sid: &str,
+    ) -> Result<Option<Self>, RestError>
+    where
+        Self: Sized;
 
     async fn announce(
         &self,
@@ -57,6 +67,21 @@ impl ListedVideo for TrackRecording {
 
     fn status(&self) -> &str {
         &self.status
+    }
+
+    fn extent(&self) -> (Option<i64>, Option<u64>) {
+        (self.duration_s, self.size)
+    }
+
+    async fn fetch(
+        client: &TwilioClient,
+        account: &Account,
+        sid: &str,
+    ) -> Result<Option<Self>, RestError> {
+        match sid.parse() {
+            Ok(sid) => client.track_recording(account, &sid).await.map(Some),
+            Err(_) => Ok(None),
+        }
     }
 
     async fn announce(
@@ -80,6 +105,21 @@ impl ListedVideo for Composition {
         videos::status(self)
     }
 
+    fn extent(&self) -> (Option<i64>, Option<u64>) {
+        (self.duration_s, self.size)
+    }
+
+    async fn fetch(
+        client: &TwilioClient,
+        account: &Account,
+        sid: &str,
+    ) -> Result<Option<Self>, RestError> {
+        match sid.parse() {
+            Ok(sid) => client.composition(account, &sid).await.map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
     async fn announce(
         &self,
         reconciliation: &Reconciliation,
@@ -91,34 +131,33 @@ impl ListedVideo for Composition {
 }
 
 impl Reconciliation {
-    /// Reads Twilio's lists of tracks and of compositions, as far as the policy in force keeps them.
-    /// What is listed no longer waits to be.
+    /// Reads Twilio's list of tracks or of compositions. What is listed no longer waits to be.
     pub(super) async fn walk_videos(
         &self,
         comparison: &mut Comparison<'_>,
-        since: Timestamp,
+        kind: MediaKind,
+        window: ListWindow,
         waiting: &mut Vec<Recording>,
     ) -> Result<(), ReconcileFailure> {
-        self.walk_kind::<TrackRecording>(comparison, since, waiting)
-            .await?;
-        self.walk_kind::<Composition>(comparison, since, waiting)
-            .await
+        match kind {
+            MediaKind::VideoTrack => {
+                self.walk_list::<TrackRecording>(comparison, window, waiting)
+                    .await
+            }
+            MediaKind::VideoComposition => {
+                self.walk_list::<Composition>(comparison, window, waiting)
+                    .await
+            }
+            MediaKind::CallAudio | MediaKind::Message | MediaKind::ChatMessage => Ok(()),
+        }
     }
 
-    async fn walk_kind<L: ListedVideo>(
+    async fn walk_list<L: ListedVideo>(
         &self,
         comparison: &mut Comparison<'_>,
-        since: Timestamp,
+        window: ListWindow,
         waiting: &mut Vec<Recording>,
     ) -> Result<(), ReconcileFailure> {
-        if !self.videos.keeps(L::KIND) {
-            return Ok(());
-        }
-        let window = ListWindow {
-            since,
-            until: None,
-            with_deleted: false,
-        };
         let mut list: Lister<'_, L> = Lister::of(&self.twilio.client, comparison.account, window);
         while let Some(page) = list.next().await? {
             let listed: HashSet<&str> = page.iter().map(L::sid).collect();
@@ -147,6 +186,7 @@ impl Reconciliation {
         for (listed, id) in page.iter().zip(ids) {
             let step = step(listed.status(), known.of(id), terms);
             comparison.found.note_told_once(id, L::KIND, step, true);
+            comparison.found.weigh_film(step, listed.extent());
             comparison.would(id, step);
             match step {
                 ReconcileAction::Nothing | ReconcileAction::Ghost => {}
@@ -171,36 +211,36 @@ impl Reconciliation {
         comparison: &mut Comparison<'_>,
         recording: &Recording,
     ) -> Result<(), ReconcileFailure> {
-        let mut patience = Patience::default();
-        loop {
-            match self.video_state(comparison, recording).await {
-                Ok(Some(VideoCopyState::Deleted | VideoCopyState::Gone)) => {
-                    comparison.found.ghost(recording.id);
-                    return Ok(());
-                }
-                Ok(Some(VideoCopyState::Present) | None) => return Ok(()),
-                Err(error) => patience.after(error).await?,
-            }
+        match recording.kind() {
+            MediaKind::VideoTrack => self.ask_for::<TrackRecording>(comparison, recording).await,
+            MediaKind::VideoComposition => self.ask_for::<Composition>(comparison, recording).await,
+            MediaKind::CallAudio | MediaKind::Message | MediaKind::ChatMessage => Ok(()),
         }
     }
 
-    async fn video_state(
+    async fn ask_for<L: ListedVideo>(
         &self,
-        comparison: &Comparison<'_>,
+        comparison: &mut Comparison<'_>,
         recording: &Recording,
-    ) -> Result<Option<VideoCopyState>, RestError> {
-        let client = &self.twilio.client;
-        let (account, sid) = (comparison.account, recording.source_ref.sid());
-        Ok(match recording.kind() {
-            MediaKind::VideoTrack => match sid.parse() {
-                Ok(sid) => Some(client.track_recording_state(account, &sid).await?),
-                Err(_) => None,
-            },
-            MediaKind::VideoComposition => match sid.parse() {
-                Ok(sid) => Some(client.composition_state(account, &sid).await?),
-                Err(_) => None,
-            },
-            _ => None,
-        })
+    ) -> Result<(), ReconcileFailure> {
+        let mut patience = Patience::default();
+        loop {
+            let client = &self.twilio.client;
+            let sid = recording.source_ref.sid();
+            match L::fetch(client, comparison.account, sid).await {
+                // A deleted one is a ghost, too.
+                Ok(Some(found)) => {
+                    return self
+                        .compare_videos(comparison, std::slice::from_ref(&found))
+                        .await;
+                }
+                Ok(None) => return Ok(()),
+                Err(RestError::NotFound) => {
+                    comparison.found.ghost(recording.id);
+                    return Ok(());
+                }
+                Err(error) => patience.after(error).await?,
+            }
+        }
     }
 }

@@ -20,6 +20,8 @@ use crate::{
 /// A recording without a start time began at most this long before its discovery: the longest call,
 /// and the slack.
 const LONGEST: Duration = Duration::from_secs(25 * 3600);
+/// What a room makes; each kind has a list.
+const VIDEO: [MediaKind; 2] = [MediaKind::VideoTrack, MediaKind::VideoComposition];
 /// The most waiting recordings that are looked for in the list.
 const WAITING: i64 = 10_000;
 
@@ -58,7 +60,17 @@ impl Reconciliation {
             waiting.retain(|recording| !listed.contains(recording.source_ref.sid()));
             comparison.page(&page).await?;
         }
-        self.walk_videos(comparison, since, &mut waiting).await?;
+        let window = ListWindow {
+            since,
+            until: None,
+            with_deleted: false,
+        };
+        for kind in VIDEO {
+            if self.lists(kind) {
+                self.walk_videos(comparison, kind, window, &mut waiting)
+                    .await?;
+            }
+        }
         for (number, recording) in waiting.iter().enumerate() {
             if number < ASKED_SINGLY {
                 self.ask_singly(comparison, recording).await?;
@@ -67,11 +79,6 @@ impl Reconciliation {
             }
         }
         let has_sessions = self.walk_sessions(comparison, since).await?;
-        let window = ListWindow {
-            since,
-            until: None,
-            with_deleted: false,
-        };
         if self.lists(MediaKind::Message) {
             self.walk_messages(comparison, window, has_sessions).await?;
         }
@@ -83,7 +90,9 @@ impl Reconciliation {
         match kind {
             MediaKind::CallAudio => true,
             MediaKind::Message => self.messages.keeps(),
-            _ => false,
+            MediaKind::VideoTrack | MediaKind::VideoComposition => self.videos.keeps(kind),
+            // Twilio lists chats by their beginning, and the messages of one whole.
+            MediaKind::ChatMessage => false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The sweep removes orphaned ciphertext, unfinished uploads, expired grants, answers of idempotent
 //! requests after a day, counts of past days, pending addresses of parties, and pieces of
-//! transcriptions without a recording. It shreds recordings without evidence of consent, and those
-//! whose retention has ended.
+//! transcriptions without a recording. It shreds recordings without evidence of consent, those whose
+//! retention has ended, and those of which another recording of the same message is shredded.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::garbage::{GarbageCollection, Swept};
 use crate::flow::{
-    erasure::{quarantine::Quarantine, retention::RetentionEnforcement},
+    erasure::{quarantine::Quarantine, retention::RetentionEnforcement, shredding::Shredding},
     error::Error,
     patience::WorkSettings,
 };
@@ -20,6 +20,7 @@ pub struct Sweeper {
     garbage: Arc<GarbageCollection>,
     quarantine: Arc<Quarantine>,
     retention: Arc<RetentionEnforcement>,
+    shredding: Arc<Shredding>,
 }
 
 impl Sweeper {
@@ -28,17 +29,20 @@ impl Sweeper {
         garbage: Arc<GarbageCollection>,
         quarantine: Arc<Quarantine>,
         retention: Arc<RetentionEnforcement>,
+        shredding: Arc<Shredding>,
     ) -> Self {
         Self {
             settings,
             garbage,
             quarantine,
             retention,
+            shredding,
         }
     }
 
     /// Sweeps data that is older than `age`, like [`GarbageCollection::sweep`]; shreds recordings without
-    /// evidence of consent, and those whose retention has ended.
+    /// evidence of consent, those whose retention has ended, and those that are the same as a shredded
+    /// one.
     ///
     /// # Errors
     /// [`Error::Conflict`] if the clock is not trusted; errors of the store or the database.
@@ -47,6 +51,7 @@ impl Sweeper {
         let garbage = self.garbage.sweep(age).await?;
         let unconsented = self.quarantine.sweep().await?.shredded;
         let retired = self.retention.sweep(false).await?.shredded;
+        self.shredding.shred_left(None).await?;
         // Last: nothing that must be deleted waits for a list that a store may not have.
         let unrecorded = self.garbage.sweep_unrecorded(age).await?;
         Ok(Swept {

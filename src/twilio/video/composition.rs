@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::sources::CompositionSources;
 use crate::{
     model::{
         media::SourceRef,
@@ -73,6 +74,8 @@ pub struct Composition {
     pub completed_at: Option<Timestamp>,
     /// When it was deleted.
     pub deleted_at: Option<Timestamp>,
+    /// What it was made of; only over REST, and only if it is stated.
+    pub sources: Option<CompositionSources>,
 }
 
 impl Composition {
@@ -90,6 +93,7 @@ impl Composition {
             created_at: fields.time("DateCreated"),
             completed_at: fields.time("DateCompleted"),
             deleted_at: fields.time("DateDeleted"),
+            sources: None,
         })
     }
 
@@ -118,6 +122,9 @@ impl TryFrom<Value> for Composition {
     type Error = CallbackError;
 
     fn try_from(value: Value) -> Result<Self, CallbackError> {
-        of_resource(&value, Self::read)
+        Ok(Self {
+            sources: CompositionSources::read(&value),
+            ..of_resource(&value, Self::read)?
+        })
     }
 }

@@ -48,6 +48,8 @@ pub struct TrackRecording {
     pub container: Option<String>,
     /// `pcmu`, `opus`, `vp8`, `h264`; an open set.
     pub codec: Option<String>,
+    /// `MT…`: the track.
+    pub track: Option<String>,
     /// The name that the publisher gave the track.
     pub track_name: Option<PersonalText>,
     /// Bytes.
@@ -98,6 +100,7 @@ impl TrackRecording {
             kind,
             container,
             codec,
+            track: fields.readable("SourceSid").map(str::to_owned),
             track_name: fields.personal("TrackName"),
             size: fields.parsed("Size"),
             duration_s: duration_s.filter(|&seconds| seconds >= 0),

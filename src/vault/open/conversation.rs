@@ -90,22 +90,66 @@ impl Vault {
         Ok(opened)
     }
 
+    /// Reads texts for what they decide about other texts: where a redaction begins and ends. None of
+    /// them is shown, so this is no opening. The result has the order of `texts`; `None` for one that
+    /// nobody can read any more.
+    ///
+    /// # Errors
+    /// The store's, the database's: what cannot be read now must not look like nothing.
+    pub async fn read_context(
+        &self,
+        texts: &[SealedArtefact],
+    ) -> Result<Vec<Option<SecretBuffer>>, Error> {
+        let vault = &*self.0;
+        let ids: Vec<RecordingId> = texts.iter().map(|sealed| sealed.recording).collect();
+        let keys = vault
+            .with_root(async || {
+                vault
+                    .record_keys(&mut vault.db.read().await?, &ids, Leg::All)
+                    .await
+            })
+            .await?;
+        let keys: BTreeMap<RecordingId, Key> = keys.into_iter().collect();
+        let mut read = Vec::with_capacity(texts.len());
+        for sealed in texts {
+            let text = match keys.get(&sealed.recording) {
+                Some(key) => self.read_text(sealed.recording, key, sealed).await,
+                None => Err(Error::Gone),
+            };
+            read.push(match text {
+                Ok(text) => Some(text),
+                Err(Error::Gone | Error::CiphertextMissing(_)) => None,
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(read)
+    }
+
+    async fn read_text(
+        &self,
+        recording: RecordingId,
+        key: &Key,
+        sealed: &SealedArtefact,
+    ) -> Result<SecretBuffer, Error> {
+        let mut json =
+            SecretBuffer::with_capacity(usize::try_from(sealed.plain_len).unwrap_or_default());
+        let read = self.read_object_back(recording, key, sealed, |piece| {
+            json.extend_from_slice(piece);
+        });
+        let read = read.await;
+        self.0.found(read, recording).await?;
+        Ok(json)
+    }
+
     async fn open_text(
         &self,
         text: &TextOpening<'_>,
         released: Released,
     ) -> Result<OpenedText, Error> {
-        let TextOpening { grant, sealed, .. } = text;
-        let recording = grant.recording();
-        let mut json =
-            SecretBuffer::with_capacity(usize::try_from(sealed.plain_len).unwrap_or_default());
-        let read = self.read_object_back(recording, &released.key, sealed, |piece| {
-            json.extend_from_slice(piece);
-        });
-        let read = read.await;
-        self.0.found(read, recording).await?;
+        let recording = text.grant.recording();
+        let json = self.read_text(recording, &released.key, text.sealed);
         Ok(OpenedText {
-            json,
+            json: json.await?,
             parties: released.parties,
         })
     }

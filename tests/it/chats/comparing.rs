@@ -1,10 +1,17 @@
 //! What no event told of is found by comparison, and a gap in the numbers at once.
 
-use recvault::demo::stand_in::ChatParticipantFacts;
-use serde_json::Value;
+use std::time::Duration;
 
-use super::{ANNA, Chat, LINE, vault_on};
-use crate::{transcribing::work, world::Database};
+use recvault::demo::stand_in::{Call, ChatParticipantFacts};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::{ANNA, Chat, LINE, keeping, vault_on};
+use crate::{
+    transcribing::work,
+    viewing::policy,
+    world::{Database, Recipe, TestVault, until},
+};
 
 async fn lost_messages_edits_and_removals_are_found(database: Database) {
     let vault = vault_on(database).await;
@@ -66,6 +73,55 @@ async fn the_last_messages_of_a_chat_are_looked_up_when_it_is_closed(database: D
     assert_eq!(vault.states(chat.id(&lost)).await.1, "two");
 }
 
+/// The service compares by itself. Returns how many pages of messages it read.
+async fn compared_by_itself(vault: &TestVault, after: Duration) -> u64 {
+    vault.clock.advance(after);
+    vault.stand_in.advance(after);
+    let before = vault.stand_in.requests(Call::ChatMessageList);
+    let now = vault.clock.now().as_millis();
+    let sql = format!("SELECT COUNT(*) FROM reconciliations WHERE done_at >= {now}");
+    let accounts = "SELECT COUNT(*) FROM reconciliations";
+    let reconciliation = vault.process.flow.reconciliation.clone();
+    let compared = until("all are compared", async || {
+        let done = vault.ground().integer(&sql).await;
+        done > Some(0) && done == vault.ground().integer(accounts).await
+    });
+    tokio::select! {
+        () = reconciliation.watch(CancellationToken::new()) => unreachable!("it goes on"),
+        () = compared => {}
+    }
+    work(vault).await;
+    vault.stand_in.requests(Call::ChatMessageList) - before
+}
+
+async fn a_long_chat_is_read_from_what_was_told(database: Database) {
+    let vault = Recipe {
+        policy: keeping(&policy()),
+        every_m: 1,
+        ..Recipe::on(database)
+    }
+    .by_hand()
+    .await;
+    let chat = Chat::begun(&vault);
+    let dave = chat.joins(ChatParticipantFacts::identity("dave")).await;
+    for number in 0..230 {
+        chat.wrote("dave", Some(&dave), &format!("message {number}"));
+    }
+    chat.writes("dave", &dave, "told").await;
+    // An operator has all of it read.
+    chat.compares().await;
+    assert_eq!(vault.count("recording.sealed").await, 231);
+    let minute = Duration::from_secs(61);
+    assert_eq!(compared_by_itself(&vault, minute).await, 1);
+    // Once a day, and where something lacks, all of it is read.
+    let day = Duration::from_secs(25 * 3600);
+    assert_eq!(compared_by_itself(&vault, day).await, 3);
+    assert_eq!(compared_by_itself(&vault, minute).await, 1);
+    let lost = chat.wrote("dave", Some(&dave), "lost");
+    assert!(compared_by_itself(&vault, minute).await >= 3);
+    assert_eq!(vault.states(chat.id(&lost)).await.1, "lost");
+}
+
 async fn who_left_unheard_is_known_to_have_left(database: Database) {
     let vault = vault_on(database).await;
     let chat = Chat::begun(&vault);
@@ -115,6 +171,7 @@ async fn a_chat_that_is_removed_as_a_whole_marks_all_of_its_messages(database: D
 on_both_databases!(
     lost_messages_edits_and_removals_are_found,
     a_gap_in_the_numbers_is_looked_up,
+    a_long_chat_is_read_from_what_was_told,
     the_last_messages_of_a_chat_are_looked_up_when_it_is_closed,
     who_left_unheard_is_known_to_have_left,
     a_chat_that_is_removed_as_a_whole_marks_all_of_its_messages,

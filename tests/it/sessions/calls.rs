@@ -24,7 +24,11 @@ use crate::{
 
 /// Adds a recorded call from Anna to Ben through the session. With `is_linked`, Twilio lists the
 /// second call below the first.
-fn called(vault: &TestVault, session: &Session, is_linked: bool) -> (Recorded, InteractionSid) {
+pub(super) fn called(
+    vault: &TestVault,
+    session: &Session,
+    is_linked: bool,
+) -> (Recorded, InteractionSid) {
     let recorded = vault.record();
     let digits_of = recorded.sid.as_str().trim_start_matches("RE").to_owned();
     let first: CallSid = format!("CA{digits_of}").parse().unwrap();

@@ -22,7 +22,7 @@ impl TestVault {
     }
 
     /// Adds a subaccount of the main account, at Twilio and to the settings.
-    async fn opens_subaccount(&self) -> AccountSid {
+    pub(crate) async fn opens_subaccount(&self) -> AccountSid {
         let (sub, token): (AccountSid, String) =
             (format!("AC{}", digits()).parse().unwrap(), digits());
         let below = StandInAccount::below(&self.account, sub.clone(), token.clone());

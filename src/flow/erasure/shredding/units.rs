@@ -131,6 +131,8 @@ impl Shredding {
             crash::point("shred.after_commit");
             say(batch.len());
             for one in done.shredded {
+                // Also of those that are shredded with others.
+                self.streams.silence(one.recording);
                 shredded.insert(one.recording, one);
             }
             all.held.extend(done.held);

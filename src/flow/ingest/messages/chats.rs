@@ -171,7 +171,14 @@ impl ChatIntake {
                 };
                 self.note(chat).await.map(|_| ())
             }
-            ChatEvent::DeliveryUpdated(delivery) => self.delivered(news.account, delivery).await,
+            ChatEvent::DeliveryUpdated(delivery) => {
+                let chat = ChatRow {
+                    service: delivery.service.clone(),
+                    ..row(&delivery.chat)
+                };
+                self.note(chat).await?;
+                self.delivered(news.account, delivery).await
+            }
             ChatEvent::Other => Ok(()),
         }
     }

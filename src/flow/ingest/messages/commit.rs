@@ -22,15 +22,19 @@ use crate::{
         ingest::{
             arriving::quarantine_uncovered,
             keep::{NOT_KEPT, lets_go_unheard, reason_of},
-            messages::notice::tell_first,
+            messages::{
+                likeness::{Likeness, find_alike},
+                notice::tell_first,
+            },
         },
+        links::link_copies,
         reclassification::Reclassification,
         units::unit_with_keys,
     },
     keyring,
     model::{
         crash,
-        id::RecordingId,
+        id::{RecordingId, VaultId},
         name::Tier,
         recording::{Recording, RecordingState},
         source::SourceCopy,
@@ -49,6 +53,8 @@ pub struct ArrivingMessage {
     pub(super) copies: Vec<SourceCopy>,
     /// When the source's copy is to be deleted; `None` for never.
     pub(super) erase_at: Option<Timestamp>,
+    /// What it has in common with another recording of the same text.
+    pub(super) likeness: Option<Likeness>,
 }
 
 /// The sending end of the queue of messages.
@@ -100,6 +106,14 @@ impl MessageCommitter {
             let _ = self.shredding.done(&refused, shreds).kept()?;
         }
         crash::point("messages.after_commit");
+        let ids: Vec<RecordingId> = batch
+            .iter()
+            .map(|message| message.sealed.recording())
+            .collect();
+        if let Err(error) = self.shredding.shred_left(Some(&ids)).await {
+            // They are durable; the sweep finds them.
+            tracing::warn!(%error, "messages that are the same as shredded ones are not shredded yet");
+        }
         self.raise_sealed(batch).await
     }
 
@@ -152,7 +166,9 @@ impl MessageCommitter {
                 .find(|message| message.sealed.recording() == id)?;
             message.erase_at
         };
-        enter_copies(unit, batch, now).await?;
+        enter_copies(unit, self.vault.id(), batch, now).await?;
+        let likenesses = batch.iter().filter_map(|message| message.likeness.clone());
+        find_alike(unit, &entered, likenesses.collect(), now).await?;
         follow_entering(unit, &self.rulebook, &entered, erase_at, now).await?;
         let refused = self.close(unit, batch, entered, now).await?;
         crash::point("messages.before_commit");
@@ -294,6 +310,7 @@ fn is_of_item(error: &Error) -> bool {
 /// later callback can tell of more.
 async fn enter_copies(
     unit: &mut Unit,
+    vault: VaultId,
     batch: &[&ArrivingMessage],
     now: Timestamp,
 ) -> Result<(), db::Error> {
@@ -307,6 +324,7 @@ async fn enter_copies(
         let new: Vec<SourceCopy> = message.copies.iter().filter(is_new).cloned().collect();
         if !new.is_empty() {
             sources::enter(unit, id, &new).await?;
+            link_copies(unit, vault, &message.announcement.source_ref, &new, now).await?;
             unit.to_journal(OutboxKind::Recording, &[id], now);
         }
     }

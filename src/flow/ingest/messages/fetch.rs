@@ -14,6 +14,7 @@ use super::{
     },
     commit::follow_entering,
     erase_at,
+    likeness::{Likeness, find_alike},
     tier::content_tiers,
     told::{LINE, contact_of, form_of, leg},
 };
@@ -282,6 +283,19 @@ impl MessageFetching {
         Ok(())
     }
 
+    fn likeness(&self, recording: &Recording, fetched: &FetchedMessage) -> Option<Likeness> {
+        let rules = self.rulebook.current();
+        let (account, id) = (recording.account(), recording.id);
+        Likeness::of(
+            rules,
+            &self.vault,
+            account,
+            id,
+            &fetched.parties,
+            &fetched.text,
+        )
+    }
+
     async fn enter(
         &self,
         lease: &Lease<RecordingId>,
@@ -310,6 +324,8 @@ impl MessageFetching {
                 return Err(db::Error::Stale("the message is not waiting to be sealed").into());
             };
             work::finish(unit, lease).await?;
+            let likeness = self.likeness(recording, fetched);
+            find_alike(unit, &entered, likeness.into_iter().collect(), now).await?;
             follow_entering(unit, &self.rulebook, &entered, |_| erase_at, now).await?;
             match close_arriving(unit, &self.rulebook, recording, now).await? {
                 Some(_) => Err(vault::Error::Gone.into()),

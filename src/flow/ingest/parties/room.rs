@@ -1,7 +1,9 @@
 //! The participants of video rooms, which the source lists also after the room has ended.
 //!
-//! Owns the naming of everybody in a room, and the beginning of its compositions: whoever was there
-//! can revoke what is composed of it later.
+//! Owns the naming of everybody in a room, whom a composition shows, and the beginning of compositions:
+//! whoever was there can revoke what is composed of it later.
+
+use std::collections::BTreeSet;
 
 use super::{LookedUp, PartyLookup};
 use crate::{
@@ -10,14 +12,15 @@ use crate::{
     model::{
         details::Participant,
         media::MediaKind,
+        name::LegName,
         recording::{Recording, RecordingState},
-        sid::RoomSid,
+        sid::{RoomParticipantSid, RoomSid},
         subject::Conversation,
         time::Timestamp,
     },
     twilio::{
         Account, RestError,
-        video::{RoomParticipant, person},
+        video::{RoomParticipant, person, place},
     },
     vault::Keeping,
 };
@@ -56,6 +59,20 @@ impl PartyLookup {
         if recording.kind() == MediaKind::VideoComposition {
             let began = listed.iter().filter_map(|person| person.joined_at).min();
             self.begin_by(recording, &conversation, began).await?;
+            if let Some(account) = account {
+                let everybody = listed.iter().map(|person| person.sid.clone()).collect();
+                let shown = self.shown_in(account, recording, room, &everybody).await;
+                match shown {
+                    Ok(Some(people)) => self.note_shown(recording, &people).await?,
+                    Ok(None) => {}
+                    Err(error) if error.passes() => return Ok(LookedUp::Later(error)),
+                    // Then everybody in the room is.
+                    Err(error) => tracing::info!(
+                        recording = %recording.id, %error,
+                        "Twilio does not state what a composition was made of"
+                    ),
+                }
+            }
         }
         if account.is_none() {
             return Ok(LookedUp::NotAsked);
@@ -95,6 +112,43 @@ impl PartyLookup {
             }
         }
         Ok(all)
+    }
+
+    /// Returns who is heard or seen in a composition; `None` for everybody in the room.
+    async fn shown_in(
+        &self,
+        account: &Account,
+        recording: &Recording,
+        room: &RoomSid,
+        everybody: &BTreeSet<RoomParticipantSid>,
+    ) -> Result<Option<BTreeSet<RoomParticipantSid>>, RestError> {
+        let client = &self.twilio.client;
+        let Ok(sid) = recording.source_ref.sid().parse() else {
+            return Ok(None);
+        };
+        let Some(sources) = client.composition(account, &sid).await?.sources else {
+            return Ok(None);
+        };
+        let mut tracks = Vec::new();
+        let mut pages = client.track_recordings_of(account, room);
+        while let Some(page) = pages.next(client, account).await? {
+            tracks.extend(page.items);
+        }
+        Ok(sources.people(&tracks, everybody))
+    }
+
+    async fn note_shown(
+        &self,
+        recording: &Recording,
+        people: &BTreeSet<RoomParticipantSid>,
+    ) -> Result<(), Error> {
+        let legs: BTreeSet<LegName> = people.iter().map(place).collect();
+        let unit = self.db.unit("parties.note_shown", async |mut unit| {
+            unit.without_entry("what is announced is told when it is sealed");
+            recordings::set_shown(&mut unit, recording.id, &legs).await?;
+            Ok::<_, db::Error>(())
+        });
+        Ok(unit.await?)
     }
 
     async fn begin_by(

@@ -3,13 +3,14 @@
 //! The fields are those of `spec/json/twilio_api_v2010.json`, `twilio_conversations_v1.json`,
 //! `twilio_proxy_v1.json` and `twilio_video_v1.json`.
 
-use std::collections::BTreeMap;
-
-use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
+use proptest::prelude::*;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::kind::{Kind, Schema, resource};
+use super::{
+    kind::{Kind, Schema},
+    lists::{ListSchema, Unreadable, check_lists, fixed},
+};
 use crate::{
     model::time::Timestamp,
     twilio::{
@@ -21,7 +22,7 @@ use crate::{
     },
 };
 
-const MESSAGE: Schema = &[
+pub(super) const MESSAGE: Schema = &[
     ("body", Kind::Text),
     ("num_segments", Kind::Digits),
     (
@@ -58,7 +59,7 @@ const FILE: Schema = &[
     ("content_type", Kind::Text),
     ("date_created", Kind::Rfc2822),
 ];
-const CHAT: Schema = &[
+pub(super) const CHAT: Schema = &[
     ("account_sid", Kind::Sid("AC")),
     ("chat_service_sid", Kind::Sid("IS")),
     ("messaging_service_sid", Kind::Sid("MG")),
@@ -75,7 +76,7 @@ const CHAT: Schema = &[
     ("timers", Kind::Anything),
     ("bindings", Kind::Anything),
 ];
-const CHAT_MESSAGE: Schema = &[
+pub(super) const CHAT_MESSAGE: Schema = &[
     ("account_sid", Kind::Sid("AC")),
     ("conversation_sid", Kind::Fixed("CH")),
     ("sid", Kind::Sid("IM")),
@@ -89,7 +90,7 @@ const CHAT_MESSAGE: Schema = &[
     ("date_updated", Kind::Iso),
     ("delivery", Kind::Anything),
 ];
-const CHAT_PARTICIPANT: Schema = &[
+pub(super) const CHAT_PARTICIPANT: Schema = &[
     ("account_sid", Kind::Sid("AC")),
     ("conversation_sid", Kind::Fixed("CH")),
     ("sid", Kind::Sid("MB")),
@@ -100,8 +101,23 @@ const CHAT_PARTICIPANT: Schema = &[
     ("date_created", Kind::Iso),
     ("date_updated", Kind::Iso),
 ];
+const RECEIPT: Schema = &[
+    ("account_sid", Kind::Sid("AC")),
+    ("conversation_sid", Kind::Fixed("CH")),
+    ("sid", Kind::Sid("DY")),
+    ("message_sid", Kind::Fixed("IM")),
+    ("channel_message_sid", Kind::Sid("SM")),
+    ("participant_sid", Kind::Sid("MB")),
+    (
+        "status",
+        Kind::Word(&["read", "failed", "delivered", "undelivered", "sent"]),
+    ),
+    ("error_code", Kind::Number),
+    ("date_created", Kind::Iso),
+    ("date_updated", Kind::Iso),
+];
 const SERVICE: Schema = &[("sid", Kind::Sid("KS")), ("unique_name", Kind::Text)];
-const SESSION: Schema = &[
+pub(super) const SESSION: Schema = &[
     ("sid", Kind::Sid("KC")),
     ("service_sid", Kind::Fixed("KS")),
     ("account_sid", Kind::Sid("AC")),
@@ -129,7 +145,7 @@ const SESSION_PARTICIPANT: Schema = &[
     ("proxy_identifier", Kind::Text),
     ("date_deleted", Kind::Iso),
 ];
-const INTERACTION: Schema = &[
+pub(super) const INTERACTION: Schema = &[
     ("sid", Kind::Sid("KI")),
     ("session_sid", Kind::Fixed("KC")),
     ("service_sid", Kind::Fixed("KS")),
@@ -153,7 +169,7 @@ const INTERACTION: Schema = &[
     ("date_created", Kind::Iso),
     ("date_updated", Kind::Iso),
 ];
-const TRACK: Schema = &[
+pub(super) const TRACK: Schema = &[
     ("account_sid", Kind::Sid("AC")),
     (
         "status",
@@ -172,7 +188,7 @@ const TRACK: Schema = &[
     ("offset", Kind::Number),
     ("media_external_location", Kind::Text),
 ];
-const COMPOSITION: Schema = &[
+pub(super) const COMPOSITION: Schema = &[
     ("account_sid", Kind::Sid("AC")),
     (
         "status",
@@ -201,40 +217,75 @@ const ROOM_PARTICIPANT: Schema = &[
     ("duration", Kind::Number),
 ];
 
-/// The lists: the member with the items, their schema, and what an item must have besides its id.
-const LISTS: [(&str, &str, Schema, &[&str]); 12] = [
-    ("messages", "messages", MESSAGE, &[]),
-    ("files", "media_list", FILE, &[]),
-    ("chats", "conversations", CHAT, &[]),
-    (
+const fn list(
+    name: &'static str,
+    items: &'static str,
+    schema: Schema,
+    needs: &'static [&'static str],
+) -> ListSchema {
+    ListSchema {
+        name,
+        items,
+        schema,
+        by: "sid",
+        needs,
+        unreadable: Unreadable::Counted,
+    }
+}
+
+/// A list whose reader wants all or nothing: what cannot be read must not look like nobody, and no file
+/// may be of another message.
+const fn whole(
+    name: &'static str,
+    items: &'static str,
+    schema: Schema,
+    needs: &'static [&'static str],
+) -> ListSchema {
+    ListSchema {
+        unreadable: Unreadable::Refuses,
+        ..list(name, items, schema, needs)
+    }
+}
+
+const LISTS: [ListSchema; 13] = [
+    list("messages", "messages", MESSAGE, &[]),
+    whole("files", "media_list", FILE, &[]),
+    list("chats", "conversations", CHAT, &[]),
+    list(
         "chat messages",
         "messages",
         CHAT_MESSAGE,
         &["conversation_sid"],
     ),
-    (
+    list(
         "chat participants",
         "participants",
         CHAT_PARTICIPANT,
         &["conversation_sid"],
     ),
-    ("services", "services", SERVICE, &[]),
-    ("sessions", "sessions", SESSION, &[]),
-    (
+    list(
+        "receipts",
+        "delivery_receipts",
+        RECEIPT,
+        &["conversation_sid", "message_sid"],
+    ),
+    whole("services", "services", SERVICE, &[]),
+    list("sessions", "sessions", SESSION, &[]),
+    whole(
         "session participants",
         "participants",
         SESSION_PARTICIPANT,
         &["session_sid"],
     ),
-    (
+    list(
         "interactions",
         "interactions",
         INTERACTION,
         &["session_sid"],
     ),
-    ("tracks", "recordings", TRACK, &["room_sid"]),
-    ("compositions", "compositions", COMPOSITION, &["room_sid"]),
-    (
+    list("tracks", "recordings", TRACK, &["room_sid"]),
+    list("compositions", "compositions", COMPOSITION, &["room_sid"]),
+    list(
         "room participants",
         "participants",
         ROOM_PARTICIPANT,
@@ -255,11 +306,6 @@ async fn all<T: DeserializeOwned>(
         unreadable += page.unreadable;
     }
     Ok((found, unreadable))
-}
-
-/// The id of what a list is below.
-fn fixed(prefix: &str) -> String {
-    format!("{prefix}{}", "4".repeat(32))
 }
 
 async fn listed(other: &Other, list: &str) -> Result<(Vec<String>, usize), RestError> {
@@ -305,6 +351,12 @@ async fn listed(other: &Other, list: &str) -> Result<(Vec<String>, usize), RestE
             let pages = client.chat_participants(account, chat);
             all(other, pages, |item| item.sid.to_string()).await
         }
+        "receipts" => {
+            let sid = fixed("IM").parse().unwrap();
+            let list = client.chat_receipts(account, chat, &sid).await?;
+            let ids = list.items.iter().map(|item| item.receipt.to_string());
+            Ok((ids.collect(), list.unreadable))
+        }
         "services" => {
             let services = client.proxy_services(account).await?;
             Ok((services.iter().map(ToString::to_string).collect(), 0))
@@ -349,6 +401,7 @@ fn path_of(list: &str) -> String {
         "chats" => "/v1/Conversations".to_owned(),
         "chat messages" => format!("{chat}/Messages"),
         "chat participants" => format!("{chat}/Participants"),
+        "receipts" => format!("{chat}/Messages/{}/Receipts", fixed("IM")),
         "services" => "/v1/Services".to_owned(),
         "sessions" => service,
         "session participants" => format!("{session}/Participants"),
@@ -359,82 +412,9 @@ fn path_of(list: &str) -> String {
     }
 }
 
-/// Lists whose reader wants all or nothing: what cannot be read must not look like nobody, and no
-/// file may be of another message.
-const WHOLE: [&str; 3] = ["files", "services", "session participants"];
-
-/// Has the server answer with two pages.
-fn tell(other: &Other, list: &str, items: &str, pages: &[Vec<Value>]) {
-    let path = path_of(list);
-    let next = Some(format!("https://host{path}?Page=1"));
-    for (page, next) in pages.iter().zip([next, None]) {
-        let relative = next.as_ref().map(|next| next.replace("https://host", ""));
-        let page =
-            json!({ items: page, "next_page_uri": relative, "meta": { "next_page_url": next } });
-        other.tells(200, page.to_string());
-    }
-}
-
-/// Returns an item that can be read, and its id.
-fn bare(schema: Schema, needs: &[&str], number: usize) -> (String, Value) {
-    let kind = |name: &str| schema.iter().find(|(field, _)| *field == name).unwrap().1;
-    let Kind::Sid(prefix) = kind("sid") else {
-        panic!("every resource has an id")
-    };
-    let name = format!("{prefix}{number:032x}");
-    let mut item = json!({ "sid": name });
-    for need in needs {
-        let Kind::Fixed(prefix) = kind(need) else {
-            panic!("{need}")
-        };
-        item[*need] = json!(fixed(prefix));
-    }
-    (name, item)
-}
-
 #[tokio::test]
 async fn an_item_of_any_product_that_tells_nothing_costs_no_other_of_its_list() {
-    let other = Other::start().await;
-    let mut runner = TestRunner::default();
-    let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
-    for (list, items, schema, needs) in LISTS {
-        let some = prop::collection::vec(
-            prop_oneof![9 => resource(schema), 1 => Just(Value::Null)],
-            0..5,
-        );
-        for case in 0..64 {
-            let mut draw = || some.new_tree(&mut runner).unwrap().current();
-            let mut pages = [draw(), draw()];
-            let mut names = Vec::new();
-            for (number, page) in pages.iter_mut().enumerate() {
-                let (name, item) = bare(schema, needs, 2 * case + number + 1);
-                page.insert(page.len() / 2, item);
-                names.push(name);
-            }
-            let total: usize = pages.iter().map(Vec::len).sum();
-            let told = serde_json::to_string(&pages).unwrap();
-            tell(&other, list, items, &pages);
-            match listed(&other, list).await {
-                Ok((found, unreadable)) => {
-                    assert!(
-                        names.iter().all(|name| found.contains(name)),
-                        "{list}: {names:?} are not in {found:?}: {told}"
-                    );
-                    assert_eq!(found.len() + unreadable, total, "{list}: {told}");
-                    *counted.entry(list).or_default() += unreadable;
-                }
-                Err(RestError::Shape(_)) if WHOLE.contains(&list) => {
-                    *counted.entry(list).or_default() += 1;
-                }
-                Err(error) => panic!("{list}: {error}: {told}"),
-            }
-        }
-    }
-    assert_eq!(counted.len(), LISTS.len());
-    assert!(
-        counted.values().all(|unreadable| *unreadable > 0),
-        "each of them met something that cannot be read: {counted:?}"
-    );
+    check_lists(&LISTS, path_of, listed).await;
 }
 
 #[test]
@@ -444,7 +424,7 @@ fn any_list_of_any_product_is_read_or_refused() {
     proptest!(|(
         envelope in arbitrary_json(), items in arbitrary_json(), next in arbitrary_json(), which in 0..LISTS.len(),
     )| {
-        let (list, member, _, _) = LISTS[which];
+        let ListSchema { name: list, items: member, .. } = LISTS[which];
         let mut told = json!({ member: items, "next_page_uri": next, "meta": { "next_page_url": next } });
         if !envelope.is_object() {
             told = envelope;

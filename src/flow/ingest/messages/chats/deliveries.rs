@@ -12,7 +12,7 @@ use crate::{
         recordings, sources,
         work::{self, WorkKind},
     },
-    flow::error::Error,
+    flow::{error::Error, links::link_copies},
     model::{
         media::SourceRef,
         recording::RecordingState,
@@ -23,12 +23,13 @@ use crate::{
 };
 
 impl ChatIntake {
-    /// Notes the copy that a delivery names, unless it is known. Of a message that the vault does not
-    /// know there is nothing to note: when it is found, it is there, and so are its receipts.
+    /// Notes the copy that a delivery names, unless it is known, and that both are one: if one of them
+    /// is shredded, so is the other. Of a message that the vault does not know there is no copy to
+    /// note: when it is found, it is there, and so are its receipts.
     ///
     /// # Errors
     /// The database's.
-    pub(super) async fn delivered(
+    pub(in crate::flow) async fn delivered(
         &self,
         account: &AccountSid,
         delivery: &ChatDelivery,
@@ -41,29 +42,28 @@ impl ChatIntake {
         };
         let id = source.recording_id(self.vault.id());
         let copy = SourceCopy::found(CopyKind::Message, sid.as_str(), self.clock.now());
-        let mut tx = self.db.read().await?;
-        let is_known = recordings::find(&mut tx, id).await?.is_some();
-        let copies = sources::of(&mut tx, id).await?;
-        drop(tx);
-        let is_noted = copies
-            .iter()
-            .any(|known| (known.kind, &known.sid) == (copy.kind, &copy.sid));
-        if !is_known || is_noted {
-            return Ok(());
-        }
         let noted = self.db.unit("chats.delivered", async |mut unit| {
             unit.without_entry("a copy that was seen is no act");
             let now = self.clock.now();
+            let copies = std::slice::from_ref(&copy);
             // While it is locked, no shred finds this copy missing.
             let is_sealed = match recordings::lock_sealed(&mut unit, id).await {
                 Err(db::Error::Stale(_)) => false,
                 locked => locked.map(|_| true)?,
             };
-            sources::enter(&mut unit, id, std::slice::from_ref(&copy)).await?;
-            unit.to_journal(OutboxKind::Recording, &[id], now);
+            link_copies(&mut unit, self.vault.id(), &source, copies, now).await?;
+            let known = sources::of(&mut unit, id).await?;
+            let is_noted = known
+                .iter()
+                .any(|known| (known.kind, &known.sid) == (copy.kind, &copy.sid));
+            // What came before its message is in the link alone.
             let found = recordings::find(&mut unit, id).await?;
-            let is_shredded = found.is_some_and(|found| found.state == RecordingState::Shredded);
-            if !is_sealed && is_shredded {
+            let Some(found) = found.filter(|_| !is_noted) else {
+                return Ok(());
+            };
+            sources::enter(&mut unit, id, copies).await?;
+            unit.to_journal(OutboxKind::Recording, &[id], now);
+            if !is_sealed && found.state == RecordingState::Shredded {
                 work::begin_anew(&mut unit, WorkKind::DeleteAtSource, &[id], now).await?;
             }
             Ok::<_, db::Error>(())
@@ -71,6 +71,6 @@ impl ChatIntake {
         noted.await?;
         self.wakeups.journal.notify_one();
         self.wakeups.work.notify_one();
-        Ok(())
+        self.states.shred_left(id).await
     }
 }

@@ -227,6 +227,14 @@ impl MessageStates {
         }
     }
 
+    /// Shreds what is the same as a shredded recording, where one of the two is this.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) async fn shred_left(&self, id: RecordingId) -> Result<(), Error> {
+        self.admission.shred_left(&[id]).await.map(|_| ())
+    }
+
     /// Whether the policy in force shreds what somebody removed at the source.
     pub(in crate::flow) fn follows_removals(&self) -> bool {
         let collection = &self.rulebook.current().document().collection;
