@@ -18,29 +18,31 @@ const PAGES: usize = 100;
 /// Reads pages of a thread, each behind the one before. Beside it stands the list of the same texts,
 /// which opens nothing.
 pub(crate) async fn measure(home: &Home, service: &Service, texts: usize) -> Result<Row, Failure> {
-    let http = reqwest::Client::builder().no_proxy().build()?;
-    let base = service.base_url();
-    let get = async |url: String| -> Result<Value, Failure> {
-        let request = http.get(url).bearer_auth(&home.token);
-        Ok(request.send().await?.error_for_status()?.json().await?)
+    let reader = Reader {
+        http: reqwest::Client::builder().no_proxy().build()?,
+        token: home.token.clone(),
     };
+    let base = service.base_url();
     let text = |value: &Value, name: &str| -> Result<String, Failure> {
         let text = value.get(name).and_then(Value::as_str);
         Ok(text
             .ok_or_else(|| format!("no {name}: {value}"))?
             .to_owned())
     };
-    let listed = get(format!("{base}/v1/conversations?limit=1")).await?;
+    let listed = reader
+        .get(&format!("{base}/v1/conversations?limit=1"))
+        .await?;
     let thread = listed.pointer("/items/0").ok_or("no thread is listed")?;
     let thread = text(thread, "id")?;
-    let granted = http
+    let granted = reader
+        .http
         .post(format!("{base}/v1/conversations/{thread}/grants"))
         .bearer_auth(&home.token)
         .json(&json!({ "purpose": "quality-review" }));
     let granted: Value = granted.send().await?.json().await?;
-    let opened = pages(&get, &text(&granted, "thread_url")?, "?").await?;
+    let opened = reader.pages(&text(&granted, "thread_url")?, "?").await?;
     let list = format!("{base}/v1/recordings?conversation={thread}");
-    let bare = pages(&get, &list, "&").await?;
+    let bare = reader.pages(&list, "&").await?;
     let (mut opened, mut bare) = (opened, bare);
     let [ours, theirs] = [quantile(&mut opened, 0.5), quantile(&mut bare, 0.5)];
     Ok(Row::beside(
@@ -58,21 +60,32 @@ pub(crate) async fn measure(home: &Home, service: &Service, texts: usize) -> Res
     ))
 }
 
-/// Times pages from the first one on, again and again.
-async fn pages(
-    get: &impl AsyncFn(String) -> Result<Value, Failure>,
-    url: &str,
-    joint: &str,
-) -> Result<Vec<Duration>, Failure> {
-    let mut took = Vec::with_capacity(PAGES);
-    let mut cursor: Option<String> = None;
-    while took.len() < PAGES {
-        let behind = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
-        let begun = Instant::now();
-        let page = get(format!("{url}{joint}limit={PAGE}{behind}")).await?;
-        took.push(begun.elapsed());
-        let next = page.get("next_cursor").and_then(Value::as_str);
-        cursor = next.map(str::to_owned);
+/// Somebody who reads.
+struct Reader {
+    http: reqwest::Client,
+    token: String,
+}
+
+impl Reader {
+    async fn get(&self, url: &str) -> Result<Value, Failure> {
+        let request = self.http.get(url).bearer_auth(&self.token);
+        Ok(request.send().await?.error_for_status()?.json().await?)
     }
-    Ok(took)
+
+    /// Times pages from the first one on, again and again.
+    async fn pages(&self, url: &str, joint: &str) -> Result<Vec<Duration>, Failure> {
+        let mut took = Vec::with_capacity(PAGES);
+        let mut cursor: Option<String> = None;
+        while took.len() < PAGES {
+            let behind = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+            let begun = Instant::now();
+            let page = self
+                .get(&format!("{url}{joint}limit={PAGE}{behind}"))
+                .await?;
+            took.push(begun.elapsed());
+            let next = page.get("next_cursor").and_then(Value::as_str);
+            cursor = next.map(str::to_owned);
+        }
+        Ok(took)
+    }
 }

@@ -189,6 +189,13 @@ impl Image {
         }
     }
 
+    /// Returns whether it has bytes that an image may leave out: small ciphertext.
+    pub fn has_ciphertext(&self) -> bool {
+        let column = self.table.declaration().left_out;
+        let bytes = column.and_then(|(column, _)| self.bytes(column));
+        bytes.is_some_and(|bytes| !bytes.is_empty())
+    }
+
     /// Returns the same row with these bytes in a column of bytes; unchanged if the table has no
     /// such column.
     #[must_use]

@@ -49,7 +49,7 @@ const PIECE: i64 = 1024;
 const ENTRIES: i64 = 8192;
 
 /// The tables of a recording's state, besides its key.
-const RECORDING: [Table; 11] = [
+const RECORDING: [Table; 12] = [
     Table::Recordings,
     Table::Packs,
     Table::PackContents,

@@ -412,9 +412,9 @@ async fn only_who_was_there_has_to_agree(database: Database) {
     chat.passes();
     chat.leaves(&carl).await;
     let (_, last) = chat.writes(ANNA, &anna, "last").await;
-    let bots = chat.wrote("helper", None, "I am a program");
-    chat.tells(&bots, "onMessageAdded").await;
-    let bots = chat.id(&bots);
+    let program = chat.wrote("helper", None, "I am a program");
+    chat.tells(&program, "onMessageAdded").await;
+    let bots = chat.id(&program);
     let waits = async |id| vault.names(id, "quarantine_ends").await != Value::Null;
     for person in [ANNA, "chat:Ben"] {
         vault.agrees(person).await;
@@ -426,7 +426,6 @@ async fn only_who_was_there_has_to_agree(database: Database) {
     assert!(waits(late).await);
     vault.agrees("client:carla").await;
     assert!(waits(late).await);
-    // An identity is one person in calls, rooms and chats.
     vault.agrees("client:Carl").await;
     assert!(!waits(late).await);
 }

@@ -319,7 +319,7 @@ async fn contents_of_a_pack_that_is_not_there_are_forgotten(world: &World) {
 async fn what_a_restore_did_not_find_is_entered_later(world: &World) {
     let all = filled(world).await;
     for number in [7, 8] {
-        let half = (number as usize - 7) * 3;
+        let half = usize::try_from(number - 7).unwrap() * 3;
         assert!(entered(world, &pack(number), &all[half..half + 3]).await);
     }
     world.sql(&["UPDATE artefacts SET inline = ''"]).await;

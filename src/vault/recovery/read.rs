@@ -4,7 +4,10 @@ use std::{num::NonZeroUsize, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{Header, IncludedObject, MAX_HEADER, MAX_SIZE, Roots};
+use super::{
+    Header, MAX_HEADER, Roots,
+    included::{IncludedObject, MAX_SIZE},
+};
 use crate::{
     custody::Custody,
     keyring::{self, RootKey},

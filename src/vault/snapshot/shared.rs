@@ -39,7 +39,6 @@ use crate::{
     vault::{
         Inner,
         error::Error,
-        journal::INLINE,
         recovery::{IncludedObject, MAX_SIZE, Writing},
     },
 };
@@ -317,9 +316,7 @@ impl Piece {
             self.lines.push(b'\n');
         }
         self.rows += rows.len() as u64;
-        self.has_ciphertext |= rows
-            .iter()
-            .any(|row| row.bytes(INLINE).is_some_and(|inline| !inline.is_empty()));
+        self.has_ciphertext |= rows.iter().any(Image::has_ciphertext);
     }
 }
 
