@@ -143,6 +143,13 @@ pub async fn is_more(
     Ok(tx.is_postgres() && !same(tx, ids).await?.is_subset(known))
 }
 
+/// The two ends of an exact link, from a row of the first one.
+const ENDS: &str = "links JOIN recordings AS one ON one.id = links.recording_id
+          JOIN recordings AS other ON other.id = links.other_id
+        WHERE links.kind = 'exact'";
+/// The other end is shredded, and the first one neither shredded nor closed.
+const IS_LEFT: &str = "other.state = 'shredded' AND one.state <> 'shredded' AND (one.holds = 0 OR one.revoked_at IS NULL)";
+
 /// Returns recordings that are the same as one that is shredded, and are neither shredded nor closed
 /// themselves; with `among`, only where one of the two is among these.
 pub async fn left(
@@ -150,21 +157,26 @@ pub async fn left(
     among: Option<&[RecordingId]>,
     limit: i64,
 ) -> Result<Vec<RecordingId>, Error> {
-    const SQL: &str = "/* links.left */
-        SELECT DISTINCT alive.id AS id FROM links JOIN recordings AS alive ON alive.id = links.recording_id
-          JOIN recordings AS dead ON dead.id = links.other_id
-        WHERE links.kind = 'exact' AND dead.state = 'shredded' AND alive.state <> 'shredded'
-          AND (alive.holds = 0 OR alive.revoked_at IS NULL)
-          AND ($1 = '{}' OR links.recording_id IN (SELECT key FROM json_each($1)) OR links.other_id IN (SELECT key FROM json_each($1)))
-        ORDER BY alive.id LIMIT $2";
-    let among = match among {
+    const ALL: &str = formatcp!(
+        "/* links.left */ SELECT DISTINCT one.id AS id FROM {ENDS} AND {IS_LEFT} ORDER BY one.id LIMIT $1"
+    );
+    // Each end has a row of its own, so that both halves find theirs by the key.
+    const AMONG: &str = formatcp!(
+        "/* links.left_among */
+        SELECT one.id AS id FROM {ENDS} AND links.recording_id IN (SELECT key FROM json_each($1)) AND {IS_LEFT}
+        UNION SELECT other.id AS id FROM {ENDS} AND links.recording_id IN (SELECT key FROM json_each($1))
+          AND one.state = 'shredded' AND other.state <> 'shredded' AND (other.holds = 0 OR other.revoked_at IS NULL)
+        ORDER BY id LIMIT $2"
+    );
+    let limit = Arg::Int(limit);
+    let rows = match among {
         Some([]) => return Ok(Vec::new()),
-        Some(ids) => set(ids),
-        None => "{}".to_owned(),
+        Some(ids) => {
+            let ids = set(ids);
+            tx.fetch_all(AMONG, &[Arg::Text(&ids), limit]).await?
+        }
+        None => tx.fetch_all(ALL, &[limit]).await?,
     };
-    let rows = tx
-        .fetch_all(SQL, &[Arg::Text(&among), Arg::Int(limit)])
-        .await?;
     rows.iter()
         .map(|row| row.parse("recordings", "id", "id"))
         .collect()

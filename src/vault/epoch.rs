@@ -358,9 +358,10 @@ impl Turner<'_> {
     /// Writes a snapshot of the new epoch, verifies it, and notes it.
     async fn snapshot(&self, epoch: u64) -> Result<VerifiedSnapshot, Error> {
         let vault = self.vault;
-        let written = vault.write_snapshot().await?;
+        // On the heap: they would be too large for the stack of a thread.
+        let written = Box::pin(vault.write_snapshot()).await?;
         crash::point("turn.snapshot_written");
-        let checked = vault.verify_snapshot(written).await?;
+        let checked = Box::pin(vault.verify_snapshot(written)).await?;
         self.unit("epoch.snapshot", async |mut unit| {
             let now = vault.clock.now();
             chain::note_durable(&mut unit, checked.seq).await?;

@@ -234,7 +234,7 @@ impl RestoreSource<'_> {
         let root = Arc::clone(&file.root);
         let vault = self.snapshot.vault;
         image::defer_references(unit).await?;
-        let rows = load(unit, file, self.main.shared_with(&self.snapshot)).await?;
+        let rows = Box::pin(load(unit, file, self.main.shared_with(&self.snapshot))).await?;
         crash::point("restore.loaded");
         if key_rows::vault_id(unit).await? != Some(vault) {
             return Err(fault_in(name)("it is another vault's"));

@@ -181,7 +181,7 @@ impl Inner {
     ///
     /// Small ciphertext goes to packs first, so that no snapshot repeats that of an earlier one.
     pub(super) async fn write_snapshot(&self) -> Result<RecoveryName, Error> {
-        if let Err(error) = self.pack().await {
+        if let Err(error) = Box::pin(self.pack()).await {
             tracing::warn!(%error, "small ciphertext is not packed: the snapshot has all that is in no pack");
             metrics::counter!("recvault_pack_failures_total").increment(1);
         }
@@ -197,13 +197,13 @@ impl Inner {
                 begun => begun?,
             };
             let mut sharing = Sharing::of(self, &mut tx).await?;
-            if let Err(error) = write_tables(&mut tx, &mut file, &mut sharing).await {
+            if let Err(error) = Box::pin(write_tables(&mut tx, &mut file, &mut sharing)).await {
                 file.abort().await;
                 return Err(error);
             }
             file.finish().await?;
             drop(tx);
-            sharing.leave_others().await?;
+            Box::pin(sharing.leave_others()).await?;
             return Ok(name);
         }
     }

@@ -14,6 +14,7 @@ use recvault::{
         sid::{InteractionSid, MessageSid, ProxyParticipantSid, ProxySessionSid},
     },
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
     threads::keeping,
     transcribing::work,
     viewing::policy,
-    world::{Answer, Database, Recipe, TestVault, digits},
+    world::{Answer, Database, Recipe, TestVault, digits, send},
 };
 
 const ANNA: &str = "+493090182001";
@@ -237,7 +238,7 @@ async fn everything_behind_a_text_is_deleted_and_the_session_when_it_is_over(dat
     assert_eq!(source["state"], "deleted", "{source}");
 }
 
-async fn a_message_behind_a_text_that_is_a_recording_of_its_own_stays_for_it(database: Database) {
+async fn a_message_behind_a_text_that_is_held_stays_for_it(database: Database) {
     let vault = vault_on(database).await;
     let session = vault.begun();
     // The message came by its own webhook before the text.
@@ -254,6 +255,12 @@ async fn a_message_behind_a_text_that_is_a_recording_of_its_own_stays_for_it(dat
     work(&vault).await;
     assert_eq!(vault.state(own).await, "sealed");
     vault.clock.advance(std::time::Duration::from_secs(3600));
+    // Both are one text, and would be shredded together.
+    let hold = json!({ "purpose": "legal-request", "reason": "lawsuit", "authority": "Landgericht Berlin", "review_at": "2099-01-01T00:00:00Z" });
+    let path = format!("/v1/recordings/{own}/holds/case-1");
+    let officer = vault.asks("privacy-officer");
+    let placed = send(officer.request(Method::PUT, &path).json(&hold)).await;
+    assert!(placed.status < 300, "{placed:?}");
     vault.shred(sent.id).await;
     work(&vault).await;
     let is_there = |leg: &MessageSid| vault.stand_in.remaining_message(leg).entry;
@@ -269,8 +276,10 @@ async fn a_message_behind_a_text_that_is_a_recording_of_its_own_stays_for_it(dat
     assert_eq!(states().await, (expected, json!("left")));
     assert_eq!(vault.state(own).await, "sealed");
 
-    vault.shred(own).await;
+    let lifted = send(officer.request(Method::DELETE, &path)).await;
+    assert!(lifted.status < 300, "{lifted:?}");
     work(&vault).await;
+    assert_eq!(vault.state(own).await, "shredded");
     assert!(!is_there(&sent.legs[0]));
     let expected = r#""confirmed" "confirmed" "confirmed""#.to_owned();
     assert_eq!(states().await, (expected, json!("deleted")));
@@ -355,7 +364,7 @@ on_both_databases!(
     a_text_is_sealed_before_the_answer_and_both_people_are_its_parties,
     a_revocation_takes_what_one_wrote,
     everything_behind_a_text_is_deleted_and_the_session_when_it_is_over,
-    a_message_behind_a_text_that_is_a_recording_of_its_own_stays_for_it,
+    a_message_behind_a_text_that_is_held_stays_for_it,
     a_session_that_goes_on_stays,
     texts_that_no_callback_told_of_are_found_by_comparison,
     store_and_custody_alone_rebuild_a_text_and_its_copies,

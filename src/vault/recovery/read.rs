@@ -176,9 +176,8 @@ impl RecoveryFile {
                 why,
             })?;
             let mut lines = SecretBuffer::with_capacity(MAX_SIZE / 8);
-            object
-                .read(&self.store, self.header.vault, &mut lines)
-                .await?;
+            // Rare, and large: not in the future of every line.
+            Box::pin(object.read(&self.store, self.header.vault, &mut lines)).await?;
             self.objects.push(object.object);
             self.included = IncludedLines { lines, at: 0 };
         }

@@ -47,6 +47,8 @@ use crate::{
 const ROWS: i64 = 2048;
 /// Of so many recordings one ends a piece, by its id.
 const CUT: u16 = 512;
+/// The fewest recordings of a piece: an object costs a request.
+const LEAST: usize = 128;
 /// The most recordings of a piece.
 const MOST: usize = 1024;
 /// Entries of the log in a piece.
@@ -94,7 +96,7 @@ impl<'a> Sharing<'a> {
             for row in read {
                 let is_end = ends_piece(&row);
                 piece.push(row);
-                if is_end || piece.len() == MOST {
+                if is_end && piece.len() >= LEAST || piece.len() == MOST {
                     let piece = Piece::of_recordings(tx, std::mem::take(&mut piece)).await?;
                     written += self.write(file, piece).await?;
                 }

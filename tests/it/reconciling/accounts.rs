@@ -80,9 +80,9 @@ async fn an_account_of_another_region_is_asked_there() {
         .await
         .unwrap();
     fs::write(vault.folder().join("secrets/region"), &token).unwrap();
+    let base = region.base_url();
     let entry = format!(
-        "[[twilio.accounts]]\nsid = \"{sid}\"\nauth_token_files = [\"secrets/region\"]\napi_base = \"{}\"\n[work]",
-        region.base_url()
+        "[[twilio.accounts]]\nsid = \"{sid}\"\nauth_token_files = [\"secrets/region\"]\napi_base = \"{base}\"\nproducts = {{ proxy_base = \"{base}\" }}\n[work]"
     );
     vault.reconfigure("[work]", &entry).await;
     let recording = format!("RE{}", digits()).parse().unwrap();

@@ -158,6 +158,8 @@ async fn a_call_that_joins_a_withdrawn_session_goes(database: Database) {
     assert_eq!(vault.state(recorded.id).await, "sealed");
     assert_eq!(vault.tells_of(&session, &sid).await.status, 204);
     work(&vault).await;
+    // As the service does.
+    vault.process.flow.revocations.continue_all().await.unwrap();
     assert_eq!(vault.state(recorded.id).await, "shredded");
 }
 
